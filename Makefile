@@ -1,0 +1,58 @@
+# make run     prepares what is needed, founds a demonstration on an empty home, serves it on http://127.0.0.1:8600
+# make test    the whole test suite
+# make check   lint, types, import laws, docs
+# make bench   the promises of speed beside their peers, into bench/out/latest.json
+# make setup   the preparation alone
+# make lock    pins and hashes of all dependencies, from pyproject.toml
+
+PORT ?= 8600
+HOME_DIR ?= var/home
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run setup test check bench lock format clean
+
+run: .venv/base.stamp
+	$(BIN)/concord --home "$(HOME_DIR)" serve --demo --port "$(PORT)"
+
+setup: .venv/dev.stamp
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest -q
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/bin/python
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		pyproject.toml -o requirements/base.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		--extra dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
+
+# uv where it can be had, plain pip where not. Byte code is compiled now, so that no later start pays for it.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q uv || echo "uv cannot be had; pip will do"
+
+.venv/base.stamp: .venv/bin/python requirements/base.txt requirements/build.txt pyproject.toml
+	sh requirements/install.sh base
+	touch $@
+
+.venv/dev.stamp: .venv/base.stamp requirements/dev.txt
+	sh requirements/install.sh dev
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache bench/out
