@@ -9,13 +9,19 @@
 The whole tree, of which these are the roots, is drawn in `concord.errors`.
 """
 
+from typing import ClassVar
+
 
 class ConcordError(Exception):
-    """Base of all errors that Concord raises on purpose."""
+    """Base of all errors that Concord raises on purpose. `fault` says, in words for a message, whose it is."""
+
+    fault: ClassVar[str] = "nobody's"
 
 
 class MalformedError(ConcordError):
     """Bytes from outside that do not parse."""
+
+    fault: ClassVar[str] = "their author's"
 
 
 class NotCanonicalError(MalformedError):
@@ -28,3 +34,5 @@ class TooLargeError(MalformedError):
 
 class ForgedError(ConcordError):
     """A signature, hash or proof that does not verify."""
+
+    fault: ClassVar[str] = "its maker's"

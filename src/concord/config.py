@@ -1,0 +1,73 @@
+"""Settings: one frozen value from a TOML file and the environment.
+
+`concord.toml` in the home sets what it names; a variable such as CONCORD_PULL_EVERY sets the same and wins; everything else
+has the default below. There is no default secret, because there is no secret among the settings.
+
+>>> read(b"pull_every = 60", {}).pull_every
+60
+>>> read(b"", {"CONCORD_PULL_EVERY": "30"}).pull_every
+30
+>>> read(b"pull_evry = 60", {})
+Traceback (most recent call last):
+concord.errors.SettingsError: concord.toml: there is no setting 'pull_evry'; did you mean 'pull_every'?
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from concord.errors import SettingsError
+
+FILE = "concord.toml"
+_KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this node behaves. `about(name)` says what each setting means."""
+
+    url: str = _setting("", "Where others reach this node, such as https://concord.example; empty if they cannot.")
+    pull_every: int = _setting(300, "Seconds between pulls from peers; 0: only on demand.")
+    pull_timeout: int = _setting(30, "Seconds that a peer may be silent before it counts as unreachable.")
+    pull_rate: int = _setting(200, "Bytes a second below which a peer counts as unreachable: a poor line is faster, a trap is not.")
+    log_bytes: int = _setting(16 * _GIB, "The most that a copy of one member's log may take.")
+    applicant_bytes: int = _setting(4 * _MIB, "The most that the log of an applicant may take before it is admitted.")
+    applicants: int = _setting(64, "How many applicants' logs are kept at a time.")
+    blob_bytes: int = _setting(_GIB, "Blobs up to this size are pulled with the records that name them; larger ones on demand.")
+    bundle_bytes: int = _setting(64 * _MIB, "The largest bundle that may be pushed to this node.")
+    session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.")
+    link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.")
+    token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.")
+    attempts: int = _setting(10, "Failed sign-ins from one address, or for one person, within a quarter of an hour.")
+    proxies: int = _setting(0, "How many proxies before this node append to X-Forwarded-For; 0: the header is not believed.")
+
+
+def about(name: str) -> str:
+    """What the setting `name` means."""
+    return next(str(each.metadata["about"]) for each in fields(Settings) if each.name == name)
+
+
+def read(raw: bytes, environment: Mapping[str, str]) -> Settings:
+    """The settings in a TOML file's bytes, overruled by CONCORD_… in `environment`. SettingsError says what is wrong."""
+    try:
+        values = tomllib.loads(raw.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise SettingsError(f"{FILE}: {e}") from e
+    names = [each.name for each in fields(Settings)]
+    for name in values:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            raise SettingsError(f"{FILE}: there is no setting {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    said = {name: environment[variable] for name in names if (variable := f"CONCORD_{name.upper()}") in environment}
+    try:
+        return msgspec.convert({**msgspec.convert(values, dict), **said}, Settings, strict=False)
+    except msgspec.ValidationError as e:
+        raise SettingsError(f"{FILE} or environment: {e}") from e

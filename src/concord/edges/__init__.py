@@ -1,0 +1,1 @@
+"""The doors. Each takes a Node; none knows another."""

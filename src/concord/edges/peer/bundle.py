@@ -1,0 +1,290 @@
+"""Bundles: what one node has and another lacks, in a file, for places without a line.
+
+The receiver writes what it wants (`Want`: how far it has each log, which blobs it lacks), the sender makes a bundle against
+it: an uncompressed ZIP64 whose names are the paths of a mirror (`concord.edges.peer`), so that unzipped on a stick, any static
+web server can serve it. Cosignatures travel in its heads, so that the next bundle back carries them home. A bundle may be
+split into volumes; each is a ZIP of its own, and all are needed.
+
+A bundle is a source like any other: what is in it is verified like what comes over a line. Before that, the file itself is
+held against rules that leave no room for tricks: stored and not compressed, every name a path of a mirror, no name twice,
+no link, no more bytes claimed than the file has.
+"""
+
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Self
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import select
+
+from concord.edges.peer import heads
+from concord.edges.peer.pull import wanted_blobs
+from concord.edges.peer.source import PIECE, tile_path
+from concord.errors import ConcordError, MalformedError, MissingError, RefusedError, TooLargeError, UnreachableError
+from concord.ledger.record import ENCODER, Count, Digest, Origin
+from concord.ledger.storage.files import told
+from concord.ledger.tree import Tree, folder
+from concord.ledger.view import blobs as blob_table
+from concord.ledger.view import logs as log_table
+from concord.node import Node
+from concord.tlog import tile
+from concord.tlog.tile import Place
+
+WANT_FORMAT = "concord-want/1"
+WANT_SIZE_MAX = 4 << 20  # bytes
+VOLUME = "peer/volume.json"
+_NAME = re.compile(
+    r"peer/(heads|charter|volume\.json|blobs/[0-9a-f]{64}|logs/[0-9a-f]{64}/(checkpoint|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?))\Z"
+)
+_DATE = (1980, 1, 1, 0, 0, 0)  # what is in a bundle does not depend on when it was packed
+
+
+class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node has: of each log so many entries. `blobs` are those that it lacks and would take."""
+
+    organisation: Annotated[str, Meta(max_length=64)]
+    sizes: Annotated[dict[Origin, Count], Meta(max_length=2000)]
+    blobs: Annotated[list[Digest], Meta(max_length=20_000)] = []
+    format: str = WANT_FORMAT
+
+
+class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of how many volumes a file is, and of which bundle."""
+
+    bundle: Annotated[str, Meta(max_length=64)]
+    number: Count
+    of: Count
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file of a bundle: its name, its size in bytes, and how to read it."""
+
+    name: str
+    size: int
+    read: Callable[[], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What went into a bundle. `left_out` are blobs that fit no volume."""
+
+    volumes: tuple[Path, ...]
+    entries: int
+    blobs: int
+    left_out: tuple[str, ...]
+
+
+def want(node: Node) -> Want:
+    """What `node` has and lacks."""
+    sizes = {origin: node.holdings.tree(origin).size for origin in node.holdings.origins()}
+    return Want(node.organisation, sizes, [digest for digest, _ in wanted_blobs(node)])
+
+
+def read_want(raw: bytes) -> Want:
+    """The want in a file. MalformedError if it is none."""
+    if len(raw) > WANT_SIZE_MAX:
+        raise TooLargeError(f"a want of {len(raw)} bytes, over {WANT_SIZE_MAX}")
+    try:
+        read = msgspec.json.decode(raw, type=Want)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise MalformedError(f"not what `concord bundle want` writes: {e}") from e
+    if read.format != WANT_FORMAT:
+        raise MalformedError(f"a want in the format {read.format!r}, not {WANT_FORMAT}")
+    return read
+
+
+def export(node: Node, wanted: Want, out: Path, volume_bytes: int | None = None, *, with_blobs: bool = True) -> Exported:
+    """Write to `out` (and `out` with .2, .3, … before its suffix, if it is split) what `wanted` lacks and `node` has.
+
+    RefusedError if they serve different organisations; StorageError if the disk refuses, and then no file stands.
+    """
+    if wanted.organisation != node.organisation:
+        raise RefusedError("the bundle is wanted for another organisation than this node serves")
+    pieces, entries = _log_pieces(node, wanted)
+    blobs = _blob_pieces(node, wanted) if with_blobs else []
+    fitting = [piece for piece in blobs if volume_bytes is None or piece.size <= volume_bytes]
+    left_out = tuple(piece.name.rpartition("/")[2] for piece in blobs if piece not in fitting)
+    groups = _split([*pieces, *fitting], volume_bytes)
+    name = folder("".join(piece.name for piece in pieces))[:16]
+    paths = [out if number == 1 else out.with_name(f"{out.stem}.{number}{out.suffix}") for number in range(1, len(groups) + 1)]
+    written: list[Path] = []
+    try:
+        for number, (path, group) in enumerate(zip(paths, groups, strict=True), 1):
+            written.append(path)
+            _write(path, Volume(name, number, len(groups)), group)
+    except OSError as e:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise told(e, out) from e
+    return Exported(tuple(paths), entries, len(fitting), left_out)
+
+
+class BundleSource:
+    """The volumes of one bundle as a source. Close it when done."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        """MalformedError if a file is no bundle, or plays tricks; MissingError if a volume is missing."""
+        self.name = ", ".join(path.name for path in paths)
+        self._files: list[zipfile.ZipFile] = []
+        self._where: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        try:
+            volumes = [self._open(path) for path in paths]
+        except BaseException:
+            self.close()
+            raise
+        first = volumes[0]
+        numbers = sorted(volume.number for volume in volumes)
+        if any((volume.bundle, volume.of) != (first.bundle, first.of) for volume in volumes):
+            self.close()
+            raise MalformedError("these volumes are of different bundles")
+        if numbers != list(range(1, first.of + 1)):
+            missing = sorted(set(range(1, first.of + 1)) - set(numbers))
+            self.close()
+            raise MissingError(f"of the {first.of} volumes of this bundle, number {missing or numbers} is missing or stands twice")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+    def get(self, path: str, most: int) -> bytes:
+        raw = b"".join(self.stream(path, 0)) if self._size(path) <= most else None
+        if raw is None:
+            raise TooLargeError(f"{self.name}: {path} is larger than the {most} bytes that there can be")
+        return raw
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        if path not in self._where:
+            raise MissingError(f"{self.name} has no {path}")
+        file, info = self._where[path]
+        try:
+            with file.open(info) as content:
+                content.seek(start)
+                while piece := content.read(PIECE):
+                    yield piece
+        except (zipfile.BadZipFile, OSError, EOFError) as e:
+            raise MalformedError(f"{self.name}: {path} is damaged: {e}") from e
+
+    def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:  # noqa: ARG002  nobody is there to take it
+        raise UnreachableError(f"{self.name} is a file, and answers nothing")
+
+    def _size(self, path: str) -> int:
+        return self._where[path][1].file_size if path in self._where else 0
+
+    def _open(self, path: Path) -> Volume:
+        try:
+            file = zipfile.ZipFile(path)
+        except FileNotFoundError as e:
+            raise MissingError(f"{path}: no such file") from e
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as e:
+            raise MalformedError(f"{path.name} is not a bundle: {e}") from e
+        self._files.append(file)
+        check_names(file, path)
+        for info in file.infolist():
+            if info.filename != VOLUME:
+                if info.filename in self._where:
+                    raise MalformedError(f"{path.name}: {info.filename} stands in two volumes")
+                self._where[info.filename] = (file, info)
+        try:
+            return msgspec.json.decode(file.read(VOLUME), type=Volume)
+        except (KeyError, msgspec.DecodeError, zipfile.BadZipFile) as e:
+            raise MalformedError(f"{path.name} does not say which volume it is") from e
+
+
+def check_names(file: zipfile.ZipFile, path: Path) -> None:
+    """MalformedError unless every member is stored, plain, named like a mirror's file, there once, and within the file."""
+    infos = file.infolist()
+    names = [info.filename for info in infos]
+    if len(set(names)) != len(names):
+        raise MalformedError(f"{path.name}: a name stands twice")
+    for info in infos:
+        if not _NAME.match(info.filename) or info.orig_filename != info.filename:
+            raise MalformedError(f"{path.name}: {info.filename[:80]!r} is not the name of anything in a bundle")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 0x1:
+            raise MalformedError(f"{path.name}: {info.filename} is compressed or encrypted, and a bundle is neither")
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise MalformedError(f"{path.name}: {info.filename} is a link or another thing than a file")
+    if sum(info.file_size for info in infos) > path.stat().st_size:
+        raise MalformedError(f"{path.name} claims more bytes than it has")
+
+
+def _log_pieces(node: Node, wanted: Want) -> tuple[list[Piece], int]:
+    """The heads, the charter, and of each log what is new: checkpoint, tiles, entry bundles. And how many entries that is."""
+    said = heads.of(node)
+    pieces = [_bytes_piece("peer/heads", heads.write(said))]
+    if node.charter is not None:
+        pieces.append(_bytes_piece("peer/charter", ENCODER.encode(node.charter)))
+    entries, packed = 0, set()
+    for head in said.heads:
+        origin, size = head.checkpoint.origin, head.checkpoint.size
+        tree, have = node.holdings.tree(origin), wanted.sizes.get(origin, 0)
+        if origin in packed or not have < size <= tree.size or tree.root_at(size) != head.checkpoint.root:
+            continue
+        packed.add(origin)
+        entries += size - have
+        pieces.append(_bytes_piece(f"peer/logs/{folder(origin)}/checkpoint", bytes(head.note)))
+        pieces += [_tree_piece(tree, place) for place in (*tile.places(have, size), *tile.bundle_places(have, size))]
+    return pieces, entries
+
+
+def _tree_piece(tree: Tree, place: Place) -> Piece:
+    """A tile or entry bundle, read once for its size and again when it is written: a large log does not fit in memory."""
+    return Piece(tile_path(folder(tree.origin), place), len(tree.read(place)), lambda: (tree.read(place),))
+
+
+def _blob_pieces(node: Node, wanted: Want) -> list[Piece]:
+    """The blobs that the receiver asks for, and those that the new records name."""
+    named = select(blob_table.c.blob, log_table.c.origin, blob_table.c.index).join(log_table, log_table.c.log == blob_table.c.log)
+    with node.reading() as db:
+        rows = list(db.execute(named.where(blob_table.c.salted == 0)))
+    new = {digest for digest, origin, index in rows if index >= wanted.sizes.get(origin, 0)}
+    public = {digest for digest, _, _ in rows}
+    pieces = []
+    for digest in sorted(new | (set(wanted.blobs) & public)):
+        try:
+            pieces.append(Piece(f"peer/blobs/{digest}", node.blobs.size(digest), partial(node.blobs.get, digest)))
+        except ConcordError:
+            continue  # not here, held or erased: not ours to hand on
+    return sorted(pieces, key=lambda piece: piece.size)
+
+
+def _bytes_piece(name: str, content: bytes) -> Piece:
+    return Piece(name, len(content), lambda: (content,))
+
+
+def _split(pieces: list[Piece], most: int | None) -> list[list[Piece]]:
+    """Groups of pieces, in order, each of at most `most` bytes (a piece alone may be larger than that)."""
+    groups: list[list[Piece]] = [[]]
+    size = 0
+    for piece in pieces:
+        if most is not None and groups[-1] and size + piece.size > most:
+            groups.append([])
+            size = 0
+        groups[-1].append(piece)
+        size += piece.size
+    return groups
+
+
+def _write(path: Path, volume: Volume, pieces: list[Piece]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as file:
+        for piece in (_bytes_piece(VOLUME, msgspec.json.encode(volume)), *pieces):
+            info = zipfile.ZipInfo(piece.name, _DATE)
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            info.file_size = piece.size
+            with file.open(info, "w", force_zip64=piece.size >= 1 << 31) as target:
+                for part in piece.read():
+                    target.write(part)

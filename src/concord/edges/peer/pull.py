@@ -1,0 +1,263 @@
+"""Pulling: bring what a peer has and we lack into our copies, and what it says of our own logs back to us.
+
+A pull from one source:
+
+1. it serves our organisation;
+2. its heads are read; what it says of *our own* logs comes first: if it has more of one than we do, we were restored from a
+   backup, and take back what is ours before we sign anything;
+3. every other log that may have room here grows by what is new: entries, verified from the bottom up;
+4. cosignatures are gathered; evidence of two trees is held against the log that signed them;
+5. what is new is read into the view; our witnesses cosign it; blobs that new records name are fetched;
+6. the peer's witness is asked about our own logs.
+
+One log that is forged, malformed or too large stops none of the others: it stands in the report, with whose fault it is.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from concord.edges.peer import heads
+from concord.edges.peer.source import Source, tile_path
+from concord.errors import (
+    ConcordError,
+    ForgedError,
+    ForkedError,
+    MalformedError,
+    MissingError,
+    RefusedError,
+    TooLargeError,
+    UnreachableError,
+)
+from concord.ledger import evidence, witness
+from concord.ledger.mirror import Intake, signed_by
+from concord.ledger.tree import Head, Tree, folder
+from concord.ledger.view import blobs as blob_table
+from concord.node import Node
+from concord.tlog import merkle, note, tile
+from concord.tlog.merkle import HASH_SIZE
+from concord.tlog.note import Note
+from concord.tlog.spelling import decimal
+from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH
+
+STAGED = 16 * WIDTH  # entries written at a time: what a broken line costs at most
+
+
+@dataclass
+class Report:
+    """What a pull brought: how many entries of which logs, how many blobs, what went wrong (by log or blob)."""
+
+    source: str
+    entries: dict[str, int] = field(default_factory=dict)
+    blobs: int = 0
+    wrong: dict[str, ConcordError] = field(default_factory=dict)
+    answered: bool = False
+
+    @property
+    def total(self) -> int:
+        """Entries brought, of all logs."""
+        return sum(self.entries.values())
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done, _size: None) -> Report:
+    """Pull from `source`; the numbers are those of the module docstring. `progress(origin, entries so far, entries in all)`.
+
+    UnreachableError if it does not answer at all; RefusedError if it serves another organisation.
+    """
+    report = Report(source.name)
+    offered = heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX))
+    report.answered = True
+    if offered.organisation != node.organisation:  # 1
+        raise RefusedError(f"{source.name} serves another organisation ({offered.organisation[:16] or 'none'})")
+    own = set(node.holdings.hosted())
+    for head in sorted(offered.heads, key=lambda head: (head.checkpoint.origin not in own, -head.checkpoint.size)):  # 2
+        origin = head.checkpoint.origin
+        before = node.holdings.tree(origin).size
+        try:
+            _take(node, source, head, progress)  # 3, 4
+        except ConcordError as e:
+            report.wrong.setdefault(origin, e)
+            if isinstance(e, UnreachableError):
+                break
+        grown = node.holdings.tree(origin).size - before
+        if grown > 0:
+            report.entries[origin] = report.entries.get(origin, 0) + grown
+    node.catch_up()  # 5
+    node.tell()
+    node.cosign()
+    _fetch_blobs(node, source, report)
+    _ask_witness(node, source)  # 6
+    return report
+
+
+def _take(node: Node, source: Source, head: Head, progress: Progress) -> None:
+    """Bring our copy of one log to `head`, if it may grow there, and take its cosignatures."""
+    origin = head.checkpoint.origin
+    tree = node.holdings.tree(origin)
+    if tree.head == head:
+        return
+    disputed = origin in node.disputes()
+    node.holdings.gather(head, node.policy(origin))
+    if disputed:
+        good = node.holdings.cosigned(origin)
+        if good is None or good.checkpoint != head.checkpoint:
+            return  # of a disputed log only what was well cosigned is taken
+        if tree.size and not _continues(tree, head):
+            with tree.lock():
+                tree.set_aside()
+    if head.checkpoint.size > tree.size:
+        _grow(node, source, head, progress)
+        node.holdings.gather(head, node.policy(origin))
+    else:
+        compare(node, head)
+
+
+def compare(node: Node, head: Head) -> None:
+    """Hold a head against what we hold of its log. ForkedError if the log signed both and they do not agree.
+
+    ForgedError if they do not agree and the log never signed `head`. A head larger than our copy says nothing yet.
+    """
+    tree = node.holdings.tree(head.checkpoint.origin)
+    if not _continues(tree, head):
+        _accuse(node, head, tile.nodes_from(tree.size, tree.read))
+
+
+def _continues(tree: Tree, head: Head) -> bool:
+    """Whether a head no larger than our copy is of the same tree."""
+    size = head.checkpoint.size
+    return size > tree.size or tree.root_at(size) == head.checkpoint.root
+
+
+def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
+    origin, room = head.checkpoint.origin, node.room_for(head.checkpoint.origin)
+    tree = node.holdings.tree(origin)
+    with tree.lock():
+        try:
+            intake = _receive(source, head, tree, room, progress)
+            intake.verified()
+        except ForgedError as e:
+            tree.start_over()
+            _investigate(node, source, head)
+            raise ForgedError(f"{e}; what {source.name} sent of it is not its") from e
+        except MalformedError:
+            tree.start_over()
+            raise
+        tree.stage_identities(intake.identities)
+        tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
+    node.holdings.add(origin)
+
+
+def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> Intake:
+    """The entries that are new, staged on the way, so that a line that breaks costs little."""
+    edge, identities = tree.progress()
+    if edge.size >= head.checkpoint.size:
+        edge, identities = tree.edge(), tree.identities()
+    intake = Intake(edge, identities, head)
+    pending: list[bytes] = []
+    log = folder(head.checkpoint.origin)
+    for place in intake.wanted():
+        raw = source.get(tile_path(log, place), BUNDLE_SIZE_MAX)
+        room -= len(raw)
+        if room < 0:
+            raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than it may be here")
+        pending += intake.take(place, raw)
+        if len(pending) >= STAGED or intake.received == head.checkpoint.size:
+            edge = tree.stage(edge, pending)
+            pending = []
+            tree.keep_progress(edge, intake.identities)
+            progress(head.checkpoint.origin, intake.received, head.checkpoint.size)
+    intake.grow(edge)
+    return intake
+
+
+def _investigate(node: Node, source: Source, head: Head) -> None:
+    """The entries did not fit: did the sender alter them, or did the log sign two trees? Its tiles tell, if it has them.
+
+    Returns if the sender is at fault. ForkedError if the log is: the evidence is held against it then.
+    """
+    log = folder(head.checkpoint.origin)
+    try:
+        _accuse(
+            node, head, tile.nodes_from(head.checkpoint.size, lambda place: source.get(tile_path(log, place), WIDTH * HASH_SIZE))
+        )
+    except ForkedError:
+        raise
+    except (ForgedError, MalformedError, MissingError):
+        return  # its tiles are not those of the head either, or it has none
+
+
+def _accuse(node: Node, head: Head, larger: merkle.Node) -> None:
+    """ForkedError if `head` is signed by its log and does not agree with what we hold, and the evidence is held against it.
+
+    `larger` reads the larger of the two trees. ForgedError if the log never signed `head`.
+    """
+    origin = head.checkpoint.origin
+    held, identities = node.holdings.tree(origin).head, node.holdings.tree(origin).identities()
+    if held is None:
+        return
+    signed_by(head.note, origin, identities)
+    speaker = next(iter(node.holdings.hosted()), origin)
+    found = evidence.find(speaker, node.organisation, node.clock(), held, head, larger, identities)
+    if found is not None:
+        node.dispute(found)
+        raise ForkedError(f"{origin} signed two different histories; it is disputed from now on")
+
+
+def _fetch_blobs(node: Node, source: Source, report: Report) -> None:
+    """The blobs that records name and that we lack, smallest first. Those that are personal are not asked for."""
+    for digest, size in wanted_blobs(node):
+        try:
+            node.blobs.receive(digest, source.stream(f"peer/blobs/{digest}", node.blobs.received(digest)), size)
+            report.blobs += node.blobs.have(digest)
+        except MissingError:
+            continue
+        except ConcordError as e:
+            report.wrong[f"blob {digest}"] = e
+            if isinstance(e, UnreachableError):
+                return
+
+
+def wanted_blobs(node: Node) -> list[tuple[str, int]]:
+    """Digest and size of each blob that records name, that is neither here nor erased nor personal nor too large."""
+    named = select(blob_table.c.blob, blob_table.c.size).where(blob_table.c.salted == 0).distinct()
+    with node.reading() as db:
+        rows = [(digest, size) for digest, size in db.execute(named.order_by(blob_table.c.size, blob_table.c.blob))]
+    return [
+        (digest, size)
+        for digest, size in rows
+        if size <= node.settings.blob_bytes and not node.blobs.have(digest) and node.blobs.erased(digest) is None
+    ]
+
+
+def _ask_witness(node: Node, source: Source) -> None:
+    """Ask the peer's witness about each of our own logs that lacks a cosignature by some member."""
+    disputed = node.disputes()
+    for origin in node.holdings.hosted():
+        policy = node.policy(origin)
+        head = node.holdings.tree(origin).head
+        names = {line.name for line in head.note.signatures} if head else set()
+        if head is None or origin in disputed or all(key.name in names for key in policy.witnesses.values()):
+            continue
+        try:
+            for line in _cosignatures(node.holdings.tree(origin), source):
+                signed = Note(head.note.text, (line,))
+                node.holdings.gather(Head(signed, head.checkpoint), policy)
+        except ConcordError:
+            return  # a witness that does not answer is asked again at the next pull
+
+
+def _cosignatures(tree: Tree, source: Source) -> Iterator[note.Signature]:
+    """What the peer's witness answers for the head of `tree`: it may say first what it saw last (409)."""
+    old = 0
+    for _ in range(2):
+        status, body = source.post("peer/witness/add-checkpoint", bytes(witness.request_for(tree, old)), note.NOTE_SIZE_MAX)
+        if status == 200:
+            yield from note.parse_signatures(body.decode(errors="replace"))
+            return
+        if status != 409:
+            return
+        old = decimal(body.decode(errors="replace").removesuffix("\n"))

@@ -1,0 +1,255 @@
+"""Blobs: large bytes, addressed by their SHA-256, kept beside the logs.
+
+    blobs/9f/9f86d081…         the bytes
+    blobs/9f/9f86d081….part    what has come of them so far; a transfer that was cut goes on from here
+    blobs/9f/9f86d081….hold    marks that stop them from being served: who placed each, and why
+    blobs/9f/9f86d081….erased  they were here; a tombstone says who asked for their erasure, and why
+
+A blob is written once: to a temporary file, hashed on the way, made durable, then renamed to its digest, so that whoever finds
+it finds it whole. What should be erasable although a log points at it for ever (a person's particulars) is *salted*: the blob
+begins with 32 random bytes, and its digest tells nothing once it is gone.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as home:
+...     blobs = Blobs(Path(home))
+...     digest, size = blobs.put([b"two ", b"pieces"])
+...     size, b"".join(blobs.get(digest)), b"".join(blobs.get(digest, 4, 6))
+(10, b'two pieces', b'pi')
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from concord.errors import DamagedError, ErasedError, ForgedError, HeldError, MalformedError, MissingError, TooLargeError
+from concord.ledger.record import Count, Detached, Line, Media, Part, Time
+from concord.ledger.storage.files import TEMPORARY, told
+
+PIECE = 1 << 20  # bytes read or written at a time
+SALT_SIZE = 32
+
+
+class Hold(Part, frozen=True):
+    """A mark that stops a blob from being served: placed by whom (a name for the mark), why, and when (POSIX seconds)."""
+
+    by: Line
+    reason: Line
+    at: Time
+
+
+class Tombstone(Part, frozen=True):
+    """What stays of an erased blob."""
+
+    by: Line
+    reason: Line
+    at: Time
+    size: Count
+
+
+class Blobs:
+    """Blobs in a folder. Several threads and processes may use one folder at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    # Reading
+
+    def have(self, digest: str) -> bool:
+        """Whether the bytes are here, held or not."""
+        return self._path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """How many bytes; the errors are those of `get`."""
+        return self._served(digest).stat().st_size
+
+    def get(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, stop) in pieces of at most PIECE. MissingError, HeldError or ErasedError if they may not be had."""
+        path = self._served(digest)
+        return _pieces(path, start, path.stat().st_size if stop is None else stop)
+
+    def open(self, digest: str) -> Path:
+        """The file that holds the bytes, for whoever can send it without reading it. Errors as in `get`."""
+        return self._served(digest)
+
+    def check(self, digest: str) -> None:
+        """Read all of it. DamagedError if it is not what it was."""
+        path = self._served(digest)
+        content = sha256()
+        for piece in _pieces(path, 0, path.stat().st_size):
+            content.update(piece)
+        if content.hexdigest() != digest:
+            raise DamagedError(f"{path}: the bytes are not those that were written. Remove the file and pull the blob again")
+
+    def digests(self) -> Iterator[str]:
+        """Of all blobs whose bytes are here."""
+        for path in sorted(self._root.glob("??/" + "[0-9a-f]" * 64)):
+            yield path.name
+
+    # Writing
+
+    def put(self, pieces: Iterable[bytes], size_max: int | None = None) -> tuple[str, int]:
+        """Keep the bytes; their digest and size. TooLargeError over `size_max` bytes; StorageError if the disk refuses."""
+        content, size = sha256(), 0
+        with self._temporary() as (path, file):
+            for piece in pieces:
+                size += len(piece)
+                if size_max is not None and size > size_max:
+                    raise TooLargeError(f"more than {size_max} bytes")
+                content.update(piece)
+                file.write(piece)
+            digest = content.hexdigest()
+            self._settle(path, file, digest)
+        return digest, size
+
+    def detach(self, content: bytes, media: str, salt: bytes = b"") -> Detached:
+        """Keep `content`, after `salt` if it is personal (SALT_SIZE random bytes), and give what a record says of it."""
+        if len(salt) not in (0, SALT_SIZE):
+            raise RuntimeError(f"a salt has {SALT_SIZE} bytes")
+        digest, size = self.put([salt + content])
+        return Detached(digest=digest, size=size, media=msgspec.convert(media, Media), salted=bool(salt))
+
+    def attached(self, part: Detached) -> bytes:
+        """The content that `part` stands for, without its salt. Errors as in `get`."""
+        raw = b"".join(self.get(part.digest))
+        return raw[SALT_SIZE:] if part.salted else raw
+
+    def received(self, digest: str) -> int:
+        """How many bytes of a transfer that was cut are here."""
+        with suppress(OSError):
+            return self._path(digest, ".part").stat().st_size
+        return 0
+
+    def receive(self, digest: str, pieces: Iterable[bytes], size: int) -> None:
+        """Take the rest of a blob of `size` bytes, after those that were received before.
+
+        What came stays if `pieces` breaks off, and the next call goes on from there. ForgedError if the whole is not what the
+        digest says, and then nothing of it stays.
+        """
+        path = self._path(digest, ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                for piece in pieces:
+                    if file.tell() + len(piece) > size:
+                        raise MalformedError(f"more than the {size} bytes of blob {digest}")
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as e:
+            raise told(e, path) from e
+        except MalformedError:
+            path.unlink()
+            raise
+        if path.stat().st_size == size:
+            self._finish(path, digest)
+
+    def erase(self, digest: str, tombstone: Tombstone) -> None:
+        """Forget the bytes and leave a tombstone. Erasing what is not here leaves one too, so that it is not fetched."""
+        self._note(digest, ".erased", msgspec.json.encode(tombstone))
+        for suffix in ("", ".part"):
+            with suppress(FileNotFoundError):
+                self._path(digest, suffix).unlink()
+
+    def erased(self, digest: str) -> Tombstone | None:
+        """The tombstone, or None."""
+        raw = self._read(digest, ".erased")
+        return msgspec.json.decode(raw, type=Tombstone) if raw else None
+
+    def hold(self, digest: str, mark: Hold) -> None:
+        """Place a mark. One by the same name that stands is replaced."""
+        marks = [other for other in self.holds(digest) if other.by != mark.by]
+        self._note(digest, ".hold", msgspec.json.encode([*marks, mark]))
+
+    def release(self, digest: str, by: str) -> None:
+        """Take away the mark that `by` placed."""
+        marks = [mark for mark in self.holds(digest) if mark.by != by]
+        if marks:
+            self._note(digest, ".hold", msgspec.json.encode(marks))
+        else:
+            with suppress(FileNotFoundError):
+                self._path(digest, ".hold").unlink()
+
+    def holds(self, digest: str) -> list[Hold]:
+        """The marks on a blob."""
+        raw = self._read(digest, ".hold")
+        return msgspec.json.decode(raw, type=list[Hold]) if raw else []
+
+    def _served(self, digest: str) -> Path:
+        tombstone = self.erased(digest)
+        if tombstone is not None:
+            raise ErasedError(f"blob {digest} was erased: {tombstone.reason}")
+        path = self._path(digest)
+        if not path.is_file():
+            raise MissingError(f"no blob {digest} here")
+        marks = self.holds(digest)
+        if marks:
+            raise HeldError(f"blob {digest} is held: {'; '.join(mark.reason for mark in marks)}")
+        return path
+
+    def _path(self, digest: str, suffix: str = "") -> Path:
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise MalformedError(f"not the digest of a blob: {digest[:80]!r}")
+        return self._root / digest[:2] / f"{digest}{suffix}"
+
+    def _read(self, digest: str, suffix: str) -> bytes | None:
+        with suppress(FileNotFoundError):
+            return self._path(digest, suffix).read_bytes()
+        return None
+
+    def _note(self, digest: str, suffix: str, content: bytes) -> None:
+        with self._temporary() as (path, file):
+            file.write(content)
+            self._settle(path, file, digest, suffix)
+
+    def _finish(self, path: Path, digest: str) -> None:
+        content = sha256()
+        for piece in _pieces(path, 0, path.stat().st_size):
+            content.update(piece)
+        if content.hexdigest() != digest:
+            path.unlink()
+            raise ForgedError(f"what came as blob {digest} is something else")
+        path.replace(self._path(digest))
+        _sync(path.parent)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[tuple[Path, BinaryIO]]:
+        path = self._root / f".{os.urandom(8).hex()}{TEMPORARY}"
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                yield path, file
+        except OSError as e:
+            raise told(e, path) from e
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _settle(self, path: Path, file: BinaryIO, digest: str, suffix: str = "") -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        target = self._path(digest, suffix)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _sync(self._root)
+        path.replace(target)
+        _sync(target.parent)
+
+
+def _pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < stop and (piece := file.read(min(PIECE, stop - start))):
+            start += len(piece)
+            yield piece
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,86 @@
+"""Databases: SQLite in a file or in memory, opened so that readers cannot write and writers do not race.
+
+>>> engine = open_database(None)
+>>> with writing(engine) as db:
+...     _ = db.exec_driver_sql("CREATE TABLE t (x)")
+>>> with reading(engine) as db:
+...     db.exec_driver_sql("PRAGMA query_only").scalar()
+1
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from concord.errors import BusyError, DamagedError, StorageError
+
+BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process
+
+
+def open_database(path: Path | None, *, durable: bool = True) -> Engine:
+    """The database in the file `path`, or in memory for None.
+
+    `durable` makes every commit survive a loss of power, at the price of a sync; what can be computed again does without.
+    """
+    url = f"sqlite:///{path}" if path else "sqlite://"
+    pool = {"poolclass": StaticPool} if path is None else {}
+    engine = create_engine(url, connect_args={"check_same_thread": False}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, and says it as we want it
+        synchronous = "FULL" if durable else "NORMAL"
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if connection.info.get("reading") else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one moment and cannot write."""
+    with engine.connect() as db:
+        db.info["reading"] = True
+        raw = db.connection.driver_connection
+        assert raw is not None
+        raw.execute("PRAGMA query_only=ON")
+        try:
+            yield db
+        finally:
+            db.rollback()
+            raw.execute("PRAGMA query_only=OFF")
+            db.info["reading"] = False
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction. StorageError, BusyError or DamagedError if the database cannot take it."""
+    try:
+        with engine.begin() as db:
+            yield db
+    except OperationalError as e:
+        raise told(e, engine) from e
+    except DatabaseError as e:
+        if "malformed" in str(e) or "not a database" in str(e):
+            raise DamagedError(f"{engine.url.database}: the database is damaged") from e
+        raise
+
+
+def told(error: OperationalError, engine: Engine) -> StorageError | BusyError:
+    """The database's error as ours: what happened, and what to do."""
+    text, where = str(error.orig), engine.url.database or "the database in memory"
+    if "full" in text:
+        return StorageError(f"{where}: the disk is full; nothing acknowledged is lost. Free some space, then do it again")
+    if "readonly" in text or "unable to open" in text:
+        return StorageError(f"{where}: may not be written. Give its owner the right to write, or choose another home with --home")
+    if "locked" in text:
+        return BusyError(f"{where}: another process holds it for longer than {BUSY_TIMEOUT // 1000} seconds")
+    return StorageError(f"{where}: {text}")

@@ -1,0 +1,135 @@
+"""Files of a POSIX system: temp file, fsync, rename, fsync of the folder.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as home:
+...     files = Files(Path(home))
+...     files.write({"logs/a/checkpoint": b"3"})
+...     files.read("logs/a/checkpoint"), files.read("logs/b"), list(files.names("logs"))
+(b'3', None, ['logs/a/checkpoint'])
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from threading import Lock, get_ident
+
+from concord.errors import StorageError
+
+_serial = count()
+
+
+class Files:
+    """Storage in a folder. Several threads and processes may use one folder at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._locks: dict[str, Lock] = {}
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as e:
+            raise told(e, self.root / name) from e
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        ready: list[tuple[Path, Path]] = []
+        try:
+            for name, content in files.items():
+                target = self.root / name
+                ready.append((_temporary(target), target))
+                _write_new(ready[-1][0], content)
+            for temporary, _ in ready:
+                _sync(temporary)
+            for temporary, target in ready:
+                temporary.replace(target)
+            for folder in {target.parent for _, target in ready}:
+                _sync(folder)
+        except OSError as e:
+            for temporary, _ in ready:
+                with suppress(OSError):
+                    temporary.unlink()
+            raise told(e, self.root) from e
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            path = self.root / name
+            with suppress(FileNotFoundError):
+                path.unlink()
+            with suppress(OSError):  # a folder that is not empty stays
+                path.parent.rmdir()
+
+    def names(self, prefix: str) -> Iterator[str]:
+        for folder, _, files in os.walk(self.root / prefix):
+            for file in files:
+                if not file.endswith(TEMPORARY):
+                    yield Path(folder, file).relative_to(self.root).as_posix()
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        with self._locks.setdefault(name, Lock()):
+            try:
+                handle = _open_lock(self.root / name)
+            except OSError as e:
+                raise told(e, self.root / name) from e
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(handle)
+
+
+TEMPORARY = ".new"
+
+
+def told(error: OSError, path: Path) -> StorageError:
+    """The system's error as ours: what happened, and what to do."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            said = "the disk is full; nothing acknowledged is lost. Free some space, then do it again"
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            said = "the home may not be written. Give its owner the right to write, or choose another with --home"
+        case _:
+            said = f"the disk does not do what it should ({error.strerror}). Check it before anything else"
+    return StorageError(f"{path}: {said}")
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.{get_ident()}.{next(_serial)}{TEMPORARY}")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileNotFoundError:
+        _make_folder(path.parent)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, each durable in the one above."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    _make_folder(path.parent)
+    return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)

@@ -1,0 +1,236 @@
+"""The stored tree of one log, our own or a copy of another's: entry bundles, tiles, and the checkpoint over them.
+
+    logs/<sha-256 of the origin, hex>/checkpoint            signed note; what it does not cover does not count
+    logs/<…>/tile/entries/000, tile/0/000, tile/1/000.p/1   as in `concord.tlog.tile`
+    logs/<…>/identity                                       the log's identity records so far, as an entry bundle
+    logs/<…>/progress                                       how far an unfinished copy has come, and its identity records
+
+The layout is that of a C2SP mirror, so that any static web server can serve it. The order of writing is the rule that
+makes crashes harmless: bundles and tiles first, durable; the checkpoint last. What a crash leaves beyond the checkpoint is
+written over by whoever comes next. Of partial tiles only those of the published size are kept; a narrower one is a part of
+them and is cut out when asked for.
+
+>>> from concord.testing import MemoryStorage
+>>> tree = Tree(MemoryStorage(), "ke.example/0")
+>>> edge = tree.stage(tree.edge(), [b"one", b"two"])
+>>> edge.size, tree.size
+(2, 0)
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from concord.errors import DamagedError, MalformedError, MissingError
+from concord.ledger.storage import Storage
+from concord.tlog import checkpoint as checkpoints
+from concord.tlog import merkle, note, tile
+from concord.tlog.checkpoint import Checkpoint
+from concord.tlog.note import Note
+from concord.tlog.tile import WIDTH, Edge, Place
+
+_TRIES = 5  # a reader that finds a partial tile gone looks again: the log has grown meanwhile
+
+
+class Head(NamedTuple):
+    """A checkpoint and the signed note that it stands in."""
+
+    note: Note
+    checkpoint: Checkpoint
+
+
+@lru_cache(maxsize=4096)
+def folder(origin: str) -> str:
+    """The name that a log's files go under (tlog-mirror: hex SHA-256 of the origin)."""
+    return sha256(origin.encode()).hexdigest()
+
+
+def read_head(raw: bytes) -> Head:
+    """The head in the bytes of a signed note. MalformedError if it is none; no signature is checked."""
+    signed = note.parse(raw)
+    return Head(signed, checkpoints.parse(signed.text))
+
+
+class Tree:
+    """The tree of `origin` in a storage. Reading is safe at any time; growing is for whoever holds `lock`."""
+
+    def __init__(self, storage: Storage, origin: str) -> None:
+        self.origin = origin
+        self._storage = storage
+        self._prefix = f"logs/{folder(origin)}/"
+        self._kept: tuple[bytes | None, Head | None] = (None, None)
+
+    @property
+    def head(self) -> Head | None:
+        """The published checkpoint, or None before the first. Read anew each time: another process may have grown the log."""
+        raw = self._storage.read(f"{self._prefix}checkpoint")
+        kept_raw, kept = self._kept
+        if raw == kept_raw:
+            return kept
+        head = None if raw is None else self._own(raw)
+        self._kept = (raw, head)
+        return head
+
+    @property
+    def size(self) -> int:
+        """How many entries are published."""
+        head = self.head
+        return head.checkpoint.size if head else 0
+
+    @property
+    def root(self) -> bytes:
+        """The published root."""
+        head = self.head
+        return head.checkpoint.root if head else merkle.EMPTY_ROOT
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while the log grows or its checkpoint changes."""
+        return self._storage.lock(f"{self._prefix}lock")
+
+    def identities(self) -> list[bytes]:
+        """The log's identity records, as entries. They are sealed by its root, and verified by whoever uses them."""
+        return _unbundle(self._storage.read(f"{self._prefix}identity") or b"")
+
+    # Reading
+
+    def entries(self, start: int, stop: int) -> Iterator[bytes]:
+        """The published entries [start, stop), in order. MissingError beyond the published size."""
+        size = self.size
+        if stop > size:
+            raise MissingError(f"{self.origin} has {size} entries, and no entry {stop - 1}")
+        for place in tile.bundle_places(start, stop):
+            first = place.index * WIDTH
+            entries, _ = tile.cut_bundle(self._stored(place), place.width)
+            yield from entries[max(start - first, 0) : stop - first]
+
+    def entry(self, index: int) -> bytes:
+        """One published entry. MissingError if there is none."""
+        return next(self.entries(index, index + 1))
+
+    def read(self, place: Place) -> bytes:
+        """The bytes of a tile or bundle of the published tree. MissingError if it is not, or not yet, part of it."""
+        if place.index * WIDTH + place.width > self.size >> (8 * (place.level or 0)):
+            raise MissingError(f"{self.origin} has no {place}")
+        raw = self._stored(place)
+        if place.level is not None:
+            return raw[: place.width * merkle.HASH_SIZE]
+        _, length = tile.cut_bundle(raw, place.width)
+        return raw[:length]
+
+    def edge(self) -> Edge:
+        """What is needed to grow on from the published tree."""
+        return tile.edge_of(self.size, self.read)
+
+    def root_at(self, size: int) -> bytes:
+        """The root when the log had `size` entries."""
+        return merkle.root(size, tile.nodes_from(size, self.read))
+
+    def prove_inclusion(self, index: int, size: int) -> list[bytes]:
+        """See merkle.prove_inclusion. MissingError beyond the published size."""
+        if not 0 <= index < size <= self.size:
+            raise MissingError(f"{self.origin} has {self.size} entries: no proof of entry {index} at size {size}")
+        return merkle.prove_inclusion(index, size, tile.nodes_from(size, self.read))
+
+    def prove_consistency(self, size1: int, size2: int) -> list[bytes]:
+        """See merkle.prove_consistency. MissingError beyond the published size."""
+        if not 0 < size1 <= size2 <= self.size:
+            raise MissingError(f"{self.origin} has {self.size} entries: no proof from size {size1} to {size2}")
+        return merkle.prove_consistency(size1, size2, tile.nodes_from(size2, self.read))
+
+    # Growing, under the lock
+
+    def stage(self, edge: Edge, entries: list[bytes]) -> Edge:
+        """Write `entries` after `edge`, durable and not yet published; the edge after them."""
+        grown, full = tile.grow(edge, [merkle.leaf_hash(entry) for entry in entries])
+        files = {str(part.place): bytes(part) for part in (*full, *grown.tiles())}
+        index, width = divmod(edge.size, WIDTH)
+        run = [*self._staged(Place(None, index, width)), *entries] if width else entries
+        for number, start in enumerate(range(0, len(run), WIDTH), index):
+            part = run[start : start + WIDTH]
+            files[str(Place(None, number, len(part)))] = tile.bundle(part)
+        self._storage.write({self._prefix + name: content for name, content in files.items()})
+        return grown
+
+    def stage_identities(self, entries: list[bytes]) -> None:
+        """Write the whole list of the log's identity records, durable."""
+        self._storage.write({f"{self._prefix}identity": tile.bundle(entries)})
+
+    def publish(self, signed: Note) -> None:
+        """Make `signed` the checkpoint. Its tree is staged, and its signatures checked, by the caller."""
+        before = self.size
+        self._storage.write({f"{self._prefix}checkpoint": bytes(signed)})
+        self._storage.remove([f"{self._prefix}progress"])
+        outdated = _partials(before) - _partials(self.size)
+        if outdated:
+            self._storage.remove(self._prefix + name for name in outdated)
+
+    def keep_progress(self, edge: Edge, identities: list[bytes]) -> None:
+        """Remember how far an unfinished copy has come, so that it goes on from there. Nothing of it is verified yet."""
+        self._storage.write({f"{self._prefix}progress": tile.bundle([b"%d" % edge.size, *identities])})
+
+    def progress(self) -> tuple[Edge, list[bytes]]:
+        """Where to go on: after what an unfinished copy left, or else after the published tree."""
+        size, *identities = _unbundle(self._storage.read(f"{self._prefix}progress") or b"") or [b"0"]
+        if int(size) <= self.size:
+            return self.edge(), self.identities()
+        return tile.edge_of(int(size), lambda place: self._storage.read(self._prefix + str(place)) or b""), identities
+
+    def start_over(self) -> None:
+        """Forget what an unfinished copy left: it was not the log's."""
+        self._storage.remove([f"{self._prefix}progress"])
+
+    def forget(self) -> None:
+        """Remove everything of this log."""
+        self._storage.remove([f"{self._prefix}checkpoint"])
+        self._storage.remove(list(self._storage.names(self._prefix)))
+
+    def set_aside(self) -> None:
+        """Move everything of this log to `forks/`: it is of a branch that does not stand, and nothing is thrown away."""
+        aside = f"forks/{folder(self.origin)}-{self.root.hex()[:16]}/"
+        names = list(self._storage.names(self._prefix))
+        self._storage.write({aside + name.removeprefix(self._prefix): self._storage.read(name) or b"" for name in names})
+        self.forget()
+
+    def _own(self, raw: bytes) -> Head:
+        try:
+            head = read_head(raw)
+        except MalformedError as e:
+            raise DamagedError(f"the stored checkpoint of {self.origin} cannot be read: {e}") from e
+        if head.checkpoint.origin != self.origin:
+            raise DamagedError(f"the stored checkpoint of {self.origin} is one of {head.checkpoint.origin}")
+        return head
+
+    def _stored(self, place: Place) -> bytes:
+        """The stored bytes that `place` begins: of the full tile, or of the partial tile of the published size."""
+        for _ in range(_TRIES):
+            count = self.size >> (8 * (place.level or 0))
+            width = min(WIDTH, count - place.index * WIDTH)
+            raw = self._storage.read(self._prefix + str(Place(place.level, place.index, width)))
+            if raw is not None:
+                return raw
+        raise DamagedError(f"{place} of {self.origin} is gone from the disk: take it from a backup, or the log from a peer")
+
+    def _staged(self, place: Place) -> list[bytes]:
+        raw = self._storage.read(self._prefix + str(place))
+        if raw is None:
+            raise DamagedError(f"{place} of {self.origin} is gone from the disk")
+        return tile.parse_bundle(raw, place.width)
+
+
+def _unbundle(raw: bytes) -> list[bytes]:
+    """All entries in a bundle, however many."""
+    entries: list[bytes] = []
+    while raw:
+        (entry,), length = tile.cut_bundle(raw, 1)
+        entries.append(entry)
+        raw = raw[length:]
+    return entries
+
+
+def _partials(size: int) -> set[str]:
+    """The names of the partial tiles and bundle of a tree of `size`."""
+    levels = range((size.bit_length() + 7) // 8)
+    tiles = {str(Place(level, count // WIDTH, count % WIDTH)) for level in levels if (count := size >> (8 * level)) % WIDTH}
+    return tiles | ({str(Place(None, size // WIDTH, size % WIDTH))} if size % WIDTH else set())

@@ -1,0 +1,343 @@
+"""A node: the ledger, the view computed from it, and what is private to it, put together.
+
+This is the one place that names every pillar, in order; import law, replay order, navigation, docs and CLI follow it. It is
+also the one place where it is decided who may say what (`Node.say`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+
+from concord.config import Settings
+from concord.errors import ClockError, MalformedError, MissingError, RefusedError
+from concord.ledger import evidence, witness
+from concord.ledger.blobs import Blobs
+from concord.ledger.evidence import Evidence
+from concord.ledger.holdings import Holdings
+from concord.ledger.identity import Identity
+from concord.ledger.keyring import OFFICE, NewMember, PrivateKey
+from concord.ledger.pillar import Role
+from concord.ledger.record import ENCODER, Record, Sealed, read_header, seal, tag
+from concord.ledger.statements import LEDGER
+from concord.ledger.statements import evidence as evidence_table
+from concord.ledger.storage.database import reading, writing
+from concord.ledger.tree import Head
+from concord.ledger.view import View
+from concord.pillars import members
+from concord.pillars.members import Charter, Effect, Roster, Standing
+from concord.pillars.members import view as members_view
+from concord.private import memory, tables
+from concord.private.people import Speaker
+from concord.tlog.merkle import leaf_hash
+from concord.tlog.note import Signature, VerifierKey
+from concord.tlog.policy import Group, Policy, safe_quorum
+
+PILLARS = (members.PILLAR,)
+
+CHARTER = "charter"  # the name in storage of the organisation's charter, canonical JSON
+CLOCK_TOLERANCE = 600  # seconds that a log's last record may be ahead of this machine's clock
+
+
+@dataclass(frozen=True)
+class Said:
+    """Where a record stands that was just said. `leaf` is in hexadecimal digits."""
+
+    origin: str
+    index: int
+    leaf: str
+
+
+class Node:
+    """One node. `clock` gives POSIX seconds; `private` and `view_engine` are node.db and view.db."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        holdings: Holdings,
+        blobs: Blobs,
+        private: Engine,
+        view_engine: Engine,
+        clock: Callable[[], int],
+    ) -> None:
+        self.settings = settings
+        self.holdings = holdings
+        self.blobs = blobs
+        self.private = private
+        self.clock = clock
+        self.memory = memory.Memory(private)
+        self._view_engine = view_engine
+        self._catching_up = RLock()
+        self._last_at: dict[str, int] = {}
+        tables.prepare(private)
+        self.charter = self._stored_charter()
+        self.view = View(view_engine, PILLARS, self.organisation)
+
+    # The organisation
+
+    @property
+    def organisation(self) -> str:
+        """The digest of the charter that this node serves; empty before it founds or joins."""
+        return self.charter.digest() if self.charter else ""
+
+    def adopt(self, charter: Charter) -> None:
+        """Serve the organisation of `charter`. RefusedError if this node serves another."""
+        if self.charter is not None and self.charter != charter:
+            raise RefusedError(f"this node serves {self.charter.name} already, and one node serves one organisation")
+        self.holdings.storage.write({CHARTER: ENCODER.encode(charter)})
+        self.charter = charter
+        self.view = View(self._view_engine, PILLARS, self.organisation)
+        self.catch_up()
+
+    def roster(self, effects: Iterable[Effect] = (), cut: Mapping[str, int] | None = None) -> Roster:
+        """Who has which standing, up to `cut` (None: all there is), once `effects` were decided."""
+        if self.charter is None:
+            return Roster({}, in_force=False)
+        with self.reading() as db:
+            said = members_view.said(db, self.organisation, cut)
+        return members.roster(self.charter, said, effects, self.clock())
+
+    def policy(self, origin: str) -> Policy:
+        """What makes a checkpoint of `origin` good: its signature, and a safe quorum of the other members' witnesses.
+
+        A member that changed its witness key counts once, by either.
+        """
+        witnesses: dict[str, VerifierKey] = {}
+        groups: dict[str, Group] = {}
+        for seat in self.roster().members():
+            keys = dict.fromkeys(identity.witness_key() for identity in self.holdings.identities(seat.origin)[-2:])
+            if keys and seat.origin != origin:
+                names = {f"{seat.id}-{number}": key for number, key in enumerate(keys, 1)}
+                witnesses |= names
+                groups[seat.id] = Group(1, tuple(names))
+        logs = self.holdings.log_keys(origin)
+        if not groups:
+            return Policy(logs)
+        enough = Group(safe_quorum(len(groups)), tuple(groups))
+        return Policy(logs, witnesses, {**groups, "enough-members": enough}, "enough-members")
+
+    # Reading
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """The view, to read from."""
+        return self.view.reading()
+
+    def private_reading(self) -> AbstractContextManager[Connection]:
+        """node.db, to read from."""
+        return reading(self.private)
+
+    def private_writing(self) -> AbstractContextManager[Connection]:
+        """node.db, to write to."""
+        return writing(self.private)
+
+    def read(self, entry: bytes) -> Record:
+        """The record that `entry` spells. MalformedError if this version reads none."""
+        record: Record = self.view.codec.decode(entry)
+        return record
+
+    # Saying
+
+    def say(self, speaker: Speaker, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+        """Let `speaker` say a record of `kind` with these fields (JSON values), and read it into the view.
+
+        1. the kind is one that people may say, and the speaker has the role for it;
+        2. the speaker's member has its log here;
+        3. the clock does not contradict the log;
+        4. the record is well formed; a kind that binds is sealed by the member's office;
+        5. it is appended: durable, signed, published.
+
+        RefusedError, ClockError, MalformedError or StorageError if not.
+        """
+        role = self._role(kind)
+        if not speaker.may(role):  # 1
+            raise RefusedError(
+                f"{tag(kind)} is for a person with the role {role} to say, and {speaker.person} does not have it here"
+            )
+        return self._say(speaker.origin, kind, fields)
+
+    def say_itself(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+        """Say what the node itself says for a member, such as evidence."""
+        if self._role(kind) is not Role.NODE:
+            raise RuntimeError(f"{tag(kind)} is for people to say")
+        return self._say(origin, kind, fields)
+
+    def found(self, member: NewMember) -> None:
+        """Begin the log of a member just made, with its identity."""
+        self.holdings.begin(member)
+        self.catch_up()
+
+    def say_identity(self, said: Identity) -> Said:
+        """Put a new identity, sealed by the member's root, into its log."""
+        return self._append(said)
+
+    def _say(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+        self.holdings.log(origin)  # 2
+        now = self.clock()
+        self._check_clock(origin, now)  # 3
+        values = {**fields, "type": tag(kind), "by": origin, "at": now}
+        values.setdefault("org", self.organisation)
+        try:  # 4
+            record = msgspec.convert(values, kind)
+        except msgspec.ValidationError as e:
+            raise MalformedError(f"{tag(kind)}: {e}") from e
+        if isinstance(record, Sealed) and not record.seals:
+            record = seal(record, [self._office_seed(origin)])
+        return self._append(record)
+
+    def _append(self, record: Record) -> Said:
+        if record.by in self.disputes():
+            raise RefusedError(f"{record.by} signed two different histories; a decision has to say how it goes on")
+        entry = self.view.codec.encode(record)
+        indexes = self.holdings.log(record.by).append([entry])  # 5
+        self._last_at[record.by] = record.at
+        self.catch_up([record.by])
+        return Said(record.by, indexes[0], leaf_hash(entry).hex())
+
+    def _role(self, kind: type[Record]) -> Role:
+        return next(pillar.roles[kind] for pillar in (LEDGER, *PILLARS) if kind in pillar.roles)
+
+    def _office_seed(self, origin: str) -> bytes:
+        identity = self.holdings.identity(origin)
+        key = self.holdings.keyring.first([identity.organs[OFFICE]]) if identity and OFFICE in identity.organs else None
+        if key is None:
+            raise RefusedError(f"what binds {origin} is sealed by its office, and that key is not on this node")
+        return key.seed
+
+    def _check_clock(self, origin: str, now: int) -> None:
+        if origin not in self._last_at:
+            tree = self.holdings.tree(origin)
+            header = read_header(tree.entry(tree.size - 1)) if tree.size else None
+            self._last_at[origin] = header.at if header else 0
+        ahead = self._last_at[origin] - now
+        if ahead > CLOCK_TOLERANCE:
+            raise ClockError(
+                f"this machine's clock is {ahead} seconds behind the last record of {origin}: set the clock, then say it again"
+            )
+
+    # Keeping up
+
+    def catch_up(self, origins: Iterable[str] | None = None) -> None:
+        """Read into the view what is in the logs (None: all of them).
+
+        Of a disputed log only what was well cosigned before counts.
+        """
+        with self._catching_up:
+            while True:
+                disputed = self.disputes()
+                sizes = {origin: self._counted(origin, disputed) for origin in origins or self.holdings.origins()}
+                self.view.catch_up({origin: (self.holdings.tree(origin), size) for origin, size in sizes.items()})
+                if not self._learn_disputes(disputed):
+                    return
+                origins = None
+
+    def disputes(self) -> dict[str, Evidence]:
+        """The logs that are disputed here, each with the evidence."""
+        with self.private_reading() as db:
+            known = memory.disputes(db)
+        return {origin: msgspec.json.decode(entry, type=Evidence) for origin, entry in known.items()}
+
+    def dispute(self, found: Evidence) -> None:
+        """Hold against a log what proves that it signed two trees."""
+        evidence.check(found)
+        with self.private_writing() as db:
+            memory.remember(db, found.accused, ENCODER.encode(found), self.clock())
+        self.catch_up()
+
+    def tell(self) -> None:
+        """Say the evidence that we know of and that stands in no undisputed log, in the first of our own logs that may."""
+        disputed = self.disputes()
+        with self.reading() as db:
+            told = {
+                accused
+                for accused, origin in db.execute(select(evidence_table.c.accused, evidence_table.c.origin))
+                if origin not in disputed
+            }
+        own = next((origin for origin in self.holdings.hosted() if origin not in disputed), None)
+        for accused, found in disputed.items():
+            if accused not in told and own is not None:
+                fields = msgspec.to_builtins(found)
+                self.say_itself(own, Evidence, {name: fields[name] for name in fields if name not in ("by", "at", "org", "type")})
+
+    def cosign(self) -> int:
+        """Let the witnesses of our members cosign what has grown of every log that is not disputed; how many logs."""
+        disputed, count = self.disputes(), 0
+        for origin in self.holdings.origins():
+            last, tree = self.memory.last(origin), self.holdings.tree(origin)
+            if origin not in disputed and tree.size > (last.checkpoint.size if last else 0):
+                self.cosign_for(witness.request_for(tree, last.checkpoint.size if last else 0))
+                count += 1
+        return count
+
+    def cosign_for(self, asked: witness.Request) -> list[Signature]:
+        """Our members' cosignatures on what is asked, if it may have them; the errors are those of the witness.
+
+        They are kept with the log, too, if it is held here.
+        """
+        origin = asked.head.checkpoint.origin
+        if origin in self.disputes():
+            raise RefusedError(f"{origin} is disputed, and not cosigned until a decision settles it")
+        lines = witness.cosign(self.memory, self.holdings.log_keys, self._witnesses(origin), asked, self.clock())
+        signed = asked.head.note.with_signatures(lines)
+        self.holdings.gather(Head(signed, asked.head.checkpoint), self.policy(origin))
+        return lines
+
+    def _witnesses(self, origin: str) -> list[PrivateKey]:
+        """The witness keys of our members, but for the member whose log it is."""
+        others = [other for other in self.holdings.hosted() if other != origin]
+        return [key for other in others if (key := self.holdings.witness(other)) is not None]
+
+    def room_for(self, origin: str) -> int:
+        """How many bytes a log of `origin` may take here. RefusedError if it may take none."""
+        seat = self.roster().seats.get(origin)
+        if seat is not None and seat.standing is not Standing.APPLICANT:
+            return self.settings.log_bytes
+        if origin not in self.holdings.origins() and self._applicants() >= self.settings.applicants:
+            raise RefusedError(
+                f"{origin} is not a member, and this node keeps the logs of {self.settings.applicants} applicants already"
+            )
+        return self.settings.applicant_bytes
+
+    def _applicants(self) -> int:
+        seats = self.roster().seats
+        known = {origin for origin, seat in seats.items() if seat.standing is not Standing.APPLICANT}
+        return len(set(self.holdings.origins()) - known - set(self.holdings.hosted()))
+
+    def _counted(self, origin: str, disputed: Mapping[str, Evidence]) -> int:
+        """How much of a log counts: all of it, or what was well cosigned, as far as that is what we hold."""
+        tree = self.holdings.tree(origin)
+        if origin not in disputed:
+            return tree.size
+        good = self.holdings.cosigned(origin)
+        if good is None or good.checkpoint.size > tree.size or tree.root_at(good.checkpoint.size) != good.checkpoint.root:
+            return 0
+        return good.checkpoint.size
+
+    def _learn_disputes(self, disputed: Mapping[str, Evidence]) -> bool:
+        """Take over evidence that members said; whether any of it was new."""
+        with self.reading() as db:
+            rows = list(db.execute(select(evidence_table.c.accused, evidence_table.c.origin, evidence_table.c.index)))
+        new = {accused: (origin, index) for accused, origin, index in rows if accused not in disputed}
+        for origin, index in new.values():
+            entry = self.holdings.tree(origin).entry(index)
+            found = self.read(entry)
+            assert isinstance(found, Evidence)
+            with self.private_writing() as db:
+                memory.remember(db, found.accused, entry, self.clock())
+        return bool(new)
+
+    def _stored_charter(self) -> Charter | None:
+        raw = self.holdings.storage.read(CHARTER)
+        return msgspec.json.decode(raw, type=Charter) if raw else None
+
+
+def kind_of(name: str) -> type[Record]:
+    """The record type that is called `name`, such as members.profile. MissingError if there is none."""
+    for pillar in (LEDGER, *PILLARS):
+        for kind in pillar.handlers:
+            if tag(kind) == name:
+                return kind
+    raise MissingError(f"there is no record type {name!r}")

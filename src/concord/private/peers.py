@@ -1,0 +1,56 @@
+"""The peers that this node pulls from, and how the last pulls went."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from concord.errors import MissingError, RefusedError
+from concord.private.tables import peer
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer. `asked` and `answered` are when it was last asked and last answered (POSIX seconds), `error` is what went wrong
+
+    since; `skew` is how many seconds its clock was ahead of ours.
+    """
+
+    url: str
+    added: int
+    asked: int | None = None
+    answered: int | None = None
+    error: str | None = None
+    skew: int | None = None
+
+
+def add(db: Connection, url: str, now: int) -> str:
+    """Add a peer by the address of its node or mirror; its address as it is kept. RefusedError for what is no address."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise RefusedError(f"{url!r} is not the address of a node, such as https://concord.example")
+    kept = url.rstrip("/")
+    if not db.execute(select(peer.c.url).where(peer.c.url == kept)).first():
+        db.execute(insert(peer).values(url=kept, added=now))
+    return kept
+
+
+def remove(db: Connection, url: str) -> None:
+    """Pull from it no more. MissingError if it is no peer."""
+    if db.execute(delete(peer).where(peer.c.url == url.rstrip("/"))).rowcount == 0:
+        raise MissingError(f"{url} is not a peer of this node")
+
+
+def everyone(db: Connection) -> list[Peer]:
+    """All peers, in the order in which they were added."""
+    return [Peer(**row) for row in db.execute(select(peer).order_by(peer.c.added, peer.c.url)).mappings()]
+
+
+def answered(db: Connection, url: str, now: int, skew: int | None) -> None:
+    """A pull went well."""
+    db.execute(update(peer).where(peer.c.url == url).values(asked=now, answered=now, error=None, skew=skew))
+
+
+def failed(db: Connection, url: str, now: int, error: str) -> None:
+    """A pull did not."""
+    db.execute(update(peer).where(peer.c.url == url).values(asked=now, error=error[:500]))

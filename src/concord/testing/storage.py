@@ -1,0 +1,53 @@
+"""Storage in memory that can crash, fill up and be restored from a backup."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+
+from concord.errors import StorageError
+
+
+class CrashError(BaseException):
+    """The machine goes down here. Not an Exception: nothing that runs on it may catch and survive it."""
+
+
+class MemoryStorage:
+    """Storage whose files are in `files`. Laws as in `concord.ledger.storage.Storage`.
+
+    `crash(names)` is asked before a write of `names`: it answers how many of them land before the machine goes down, or None
+    for all and no crash. `room` is how many bytes fit (None: any number).
+    """
+
+    def __init__(self, files: Mapping[str, bytes] | None = None, room: int | None = None) -> None:
+        self.files: dict[str, bytes] = dict(files or {})
+        self.room = room
+        self.crash: Callable[[list[str]], int | None] = lambda _: None
+        self._lock = RLock()
+
+    def read(self, name: str) -> bytes | None:
+        return self.files.get(name)
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        landed = self.crash(list(files))
+        if landed is not None:
+            self.files |= dict(list(files.items())[:landed])
+            raise CrashError
+        if self.room is not None and sum(map(len, self.files.values())) + sum(map(len, files.values())) > self.room:
+            raise StorageError("the disk is full; nothing acknowledged is lost. Free some space, then do it again")
+        self.files |= files
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            self.files.pop(name, None)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        yield from [name for name in self.files if name.startswith(f"{prefix.rstrip('/')}/")]
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:  # noqa: ARG002  one lock serves for all names
+        with self._lock:
+            yield
+
+    def backup(self) -> dict[str, bytes]:
+        """The files as they are now, to make another storage from."""
+        return dict(self.files)
