@@ -40,6 +40,7 @@ from concord.tlog.policy import Group, Policy, safe_quorum
 PILLARS = (members.PILLAR,)
 
 CHARTER = "charter"  # the name in storage of the organisation's charter, canonical JSON
+ENOUGH = "enough-members"  # the group in a policy that makes its quorum
 CLOCK_TOLERANCE = 600  # seconds that a log's last record may be ahead of this machine's clock
 
 
@@ -104,21 +105,23 @@ class Node:
     def policy(self, origin: str) -> Policy:
         """What makes a checkpoint of `origin` good: its signature, and a safe quorum of the other members' witnesses.
 
-        A member that changed its witness key counts once, by either.
+        Whoever is entitled to membership counts, acceded or not, so that all nodes ask for the same quorum from the first
+        day. A member that changed its witness key counts once, by either. A quorum larger than the number of witnesses whose
+        keys are known here cannot be met yet.
         """
+        others = [seat for seat in self.roster().entitled() if seat.origin != origin]
         witnesses: dict[str, VerifierKey] = {}
         groups: dict[str, Group] = {}
-        for seat in self.roster().members():
+        for seat in others:
             keys = dict.fromkeys(identity.witness_key() for identity in self.holdings.identities(seat.origin)[-2:])
-            if keys and seat.origin != origin:
-                names = {f"{seat.id}-{number}": key for number, key in enumerate(keys, 1)}
-                witnesses |= names
+            names = {f"{seat.id}-{number}": key for number, key in enumerate(keys, 1)}
+            witnesses |= names
+            if names:
                 groups[seat.id] = Group(1, tuple(names))
-        logs = self.holdings.log_keys(origin)
-        if not groups:
-            return Policy(logs)
-        enough = Group(safe_quorum(len(groups)), tuple(groups))
-        return Policy(logs, witnesses, {**groups, "enough-members": enough}, "enough-members")
+        if not others:
+            return Policy(self.holdings.log_keys(origin))
+        groups[ENOUGH] = Group(safe_quorum(len(others)), tuple(groups))
+        return Policy(self.holdings.log_keys(origin), witnesses, groups, ENOUGH)
 
     # Reading
 

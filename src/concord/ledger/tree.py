@@ -47,6 +47,7 @@ def folder(origin: str) -> str:
     return sha256(origin.encode()).hexdigest()
 
 
+@lru_cache(maxsize=2048)
 def read_head(raw: bytes) -> Head:
     """The head in the bytes of a signed note. MalformedError if it is none; no signature is checked."""
     signed = note.parse(raw)

@@ -1,12 +1,15 @@
 """Whole nodes in memory, and a network between them that a test can break."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
+
+from msgspec import to_builtins
 
 from concord.config import Settings
 from concord.edges.peer import heads
+from concord.edges.peer.bundle import BundleSource
+from concord.edges.peer.pull import pull
 from concord.errors import ConcordError, ForgedError, ForkedError, MissingError, RefusedError, StaleError, UnreachableError
 from concord.ledger import witness
 from concord.ledger.blobs import Blobs
@@ -72,16 +75,10 @@ def make_organisation(groups: list[list[NewMember]], clock: Callable[[], int] | 
         node = make_node(group, clock=clock)
         node.adopt(charter)
         for member in group:
-            node.say(everything(member.origin), Found, {"charter": charter_fields(charter)})
+            node.say(everything(member.origin), Found, {"charter": to_builtins(charter)})
             node.say(everything(member.origin), Accede, {"charter": charter.digest()})
         nodes.append(node)
     return nodes
-
-
-def charter_fields(charter: Charter) -> object:
-    """A charter as JSON values."""
-
-    return json.loads(ENCODER.encode(charter))
 
 
 def everything(origin: str) -> Speaker:
@@ -117,6 +114,8 @@ class NodeSource:
 
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:  # noqa: ARG002
         self._check(path)
+        if path == "peer/bundle":
+            return self._take_in(body)
         try:
             return 200, "".join(map(str, self._node.cosign_for(witness.parse(body)))).encode()
         except StaleError as e:
@@ -127,6 +126,14 @@ class NodeSource:
             return 403, b""
         except ConcordError:
             return 400, b""
+
+    def _take_in(self, body: bytes) -> tuple[int, bytes]:
+        with TemporaryDirectory() as folder_:
+            path = Path(folder_) / "push.zip"
+            path.write_bytes(body)
+            with BundleSource([path]) as source:
+                pull(self._node, source)
+        return 200, b"{}"
 
     def _check(self, path: str) -> None:
         if self._broken(path):

@@ -9,3 +9,7 @@ The same paths serve a node over HTTP, a bundle, and a folder that a bundle was 
     peer/witness/add-checkpoint           as in C2SP tlog-witness (a running node only)
     peer/bundle                           a bundle may be pushed here (a running node only)
 """
+
+from concord.edges.peer import door
+
+__all__ = ["door"]

@@ -24,10 +24,10 @@ from msgspec import Meta
 from sqlalchemy import select
 
 from concord.edges.peer import heads
-from concord.edges.peer.pull import wanted_blobs
 from concord.edges.peer.source import PIECE, tile_path
+from concord.edges.peer.wants import Want
 from concord.errors import ConcordError, MalformedError, MissingError, RefusedError, TooLargeError, UnreachableError
-from concord.ledger.record import ENCODER, Count, Digest, Origin
+from concord.ledger.record import ENCODER, Count
 from concord.ledger.storage.files import told
 from concord.ledger.tree import Tree, folder
 from concord.ledger.view import blobs as blob_table
@@ -36,22 +36,11 @@ from concord.node import Node
 from concord.tlog import tile
 from concord.tlog.tile import Place
 
-WANT_FORMAT = "concord-want/1"
-WANT_SIZE_MAX = 4 << 20  # bytes
 VOLUME = "peer/volume.json"
 _NAME = re.compile(
     r"peer/(heads|charter|volume\.json|blobs/[0-9a-f]{64}|logs/[0-9a-f]{64}/(checkpoint|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?))\Z"
 )
 _DATE = (1980, 1, 1, 0, 0, 0)  # what is in a bundle does not depend on when it was packed
-
-
-class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node has: of each log so many entries. `blobs` are those that it lacks and would take."""
-
-    organisation: Annotated[str, Meta(max_length=64)]
-    sizes: Annotated[dict[Origin, Count], Meta(max_length=2000)]
-    blobs: Annotated[list[Digest], Meta(max_length=20_000)] = []
-    format: str = WANT_FORMAT
 
 
 class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,25 +68,6 @@ class Exported:
     entries: int
     blobs: int
     left_out: tuple[str, ...]
-
-
-def want(node: Node) -> Want:
-    """What `node` has and lacks."""
-    sizes = {origin: node.holdings.tree(origin).size for origin in node.holdings.origins()}
-    return Want(node.organisation, sizes, [digest for digest, _ in wanted_blobs(node)])
-
-
-def read_want(raw: bytes) -> Want:
-    """The want in a file. MalformedError if it is none."""
-    if len(raw) > WANT_SIZE_MAX:
-        raise TooLargeError(f"a want of {len(raw)} bytes, over {WANT_SIZE_MAX}")
-    try:
-        read = msgspec.json.decode(raw, type=Want)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise MalformedError(f"not what `concord bundle want` writes: {e}") from e
-    if read.format != WANT_FORMAT:
-        raise MalformedError(f"a want in the format {read.format!r}, not {WANT_FORMAT}")
-    return read
 
 
 def export(node: Node, wanted: Want, out: Path, volume_bytes: int | None = None, *, with_blobs: bool = True) -> Exported:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from concord.edges.peer import bundle, heads
+from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import compare, pull
 from concord.edges.ranges import ranged
 from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError, TooLargeError
@@ -59,7 +59,7 @@ class Door:
         return Response(ENCODER.encode(self._node.charter), media_type="application/json", headers=BRIEF)
 
     def want(self, _: Request) -> Response:
-        return Response(msgspec.json.encode(bundle.want(self._node)), media_type="application/json", headers=BRIEF)
+        return Response(msgspec.json.encode(wants.want(self._node)), media_type="application/json", headers=BRIEF)
 
     def checkpoint(self, request: Request) -> Response:
         head = self._tree(request).head

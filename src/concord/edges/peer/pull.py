@@ -8,18 +8,20 @@ A pull from one source:
 3. every other log that may have room here grows by what is new: entries, verified from the bottom up;
 4. cosignatures are gathered; evidence of two trees is held against the log that signed them;
 5. what is new is read into the view; our witnesses cosign it; blobs that new records name are fetched;
-6. the peer's witness is asked about our own logs.
+6. the peer is given what it lacks of our own logs.
 
 One log that is forged, malformed or too large stops none of the others: it stands in the report, with whose fault it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from sqlalchemy import select
-
+from concord.edges.peer import bundle as bundles
 from concord.edges.peer import heads
 from concord.edges.peer.source import Source, tile_path
+from concord.edges.peer.wants import Want, wanted_blobs
 from concord.errors import (
     ConcordError,
     ForgedError,
@@ -30,17 +32,16 @@ from concord.errors import (
     TooLargeError,
     UnreachableError,
 )
-from concord.ledger import evidence, witness
+from concord.ledger import evidence
 from concord.ledger.mirror import Intake, signed_by
 from concord.ledger.tree import Head, Tree, folder
-from concord.ledger.view import blobs as blob_table
 from concord.node import Node
-from concord.tlog import merkle, note, tile
+from concord.tlog import merkle, tile
 from concord.tlog.merkle import HASH_SIZE
 from concord.tlog.note import Note
-from concord.tlog.spelling import decimal
 from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH
 
+ANSWER_MAX = 1 << 20  # bytes of what a peer answers to a bundle
 STAGED = 16 * WIDTH  # entries written at a time: what a broken line costs at most
 
 
@@ -90,7 +91,7 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     node.tell()
     node.cosign()
     _fetch_blobs(node, source, report)
-    _ask_witness(node, source)  # 6
+    _hand_over(node, source, offered, report)  # 6
     return report
 
 
@@ -221,43 +222,26 @@ def _fetch_blobs(node: Node, source: Source, report: Report) -> None:
                 return
 
 
-def wanted_blobs(node: Node) -> list[tuple[str, int]]:
-    """Digest and size of each blob that records name, that is neither here nor erased nor personal nor too large."""
-    named = select(blob_table.c.blob, blob_table.c.size).where(blob_table.c.salted == 0).distinct()
-    with node.reading() as db:
-        rows = [(digest, size) for digest, size in db.execute(named.order_by(blob_table.c.size, blob_table.c.blob))]
-    return [
-        (digest, size)
-        for digest, size in rows
-        if size <= node.settings.blob_bytes and not node.blobs.have(digest) and node.blobs.erased(digest) is None
-    ]
+def _hand_over(node: Node, source: Source, offered: heads.Heads, report: Report) -> None:
+    """Give the peer what it lacks of our own logs, and take home the cosignatures that it answers with.
 
-
-def _ask_witness(node: Node, source: Source) -> None:
-    """Ask the peer's witness about each of our own logs that lacks a cosignature by some member."""
-    disputed = node.disputes()
-    for origin in node.holdings.hosted():
-        policy = node.policy(origin)
-        head = node.holdings.tree(origin).head
-        names = {line.name for line in head.note.signatures} if head else set()
-        if head is None or origin in disputed or all(key.name in names for key in policy.witnesses.values()):
-            continue
-        try:
-            for line in _cosignatures(node.holdings.tree(origin), source):
-                signed = Note(head.note.text, (line,))
-                node.holdings.gather(Head(signed, head.checkpoint), policy)
-        except ConcordError:
-            return  # a witness that does not answer is asked again at the next pull
-
-
-def _cosignatures(tree: Tree, source: Source) -> Iterator[note.Signature]:
-    """What the peer's witness answers for the head of `tree`: it may say first what it saw last (409)."""
-    old = 0
-    for _ in range(2):
-        status, body = source.post("peer/witness/add-checkpoint", bytes(witness.request_for(tree, old)), note.NOTE_SIZE_MAX)
+    Peers that can reach us pull by themselves; this is for nodes that nobody can reach. A peer that does not take it, such as
+    a static mirror, is left alone.
+    """
+    disputed, held = node.disputes(), {head.checkpoint.origin: head.checkpoint.size for head in reversed(offered.heads)}
+    ours = [origin for origin in node.holdings.hosted() if origin not in disputed]
+    sizes = {origin: node.holdings.tree(origin).size for origin in node.holdings.origins()}
+    sizes |= {origin: held.get(origin, 0) for origin in ours}
+    if all(sizes[origin] >= node.holdings.tree(origin).size for origin in ours):
+        return
+    try:
+        with TemporaryDirectory() as folder_:
+            path = Path(folder_) / "push.zip"
+            bundles.export(node, Want(node.organisation, sizes), path, with_blobs=False)
+            status, _ = source.post("peer/bundle", path.read_bytes(), ANSWER_MAX)
         if status == 200:
-            yield from note.parse_signatures(body.decode(errors="replace"))
-            return
-        if status != 409:
-            return
-        old = decimal(body.decode(errors="replace").removesuffix("\n"))
+            for head in heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).heads:
+                if head.checkpoint.origin in ours:
+                    node.holdings.gather(head, node.policy(head.checkpoint.origin))
+    except ConcordError as e:
+        report.wrong["handing over"] = e

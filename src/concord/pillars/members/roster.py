@@ -107,6 +107,11 @@ class Roster:
         """Those in good standing."""
         return [seat for seat in self.seats.values() if seat.standing is Standing.MEMBER]
 
+    def entitled(self) -> list[Seat]:
+        """Those who belong, whether or not they have acceded yet or are suspended for a while."""
+        out = (Standing.APPLICANT, Standing.LEFT)
+        return [seat for seat in self.seats.values() if seat.standing not in out]
+
     def find(self, name: str) -> Seat | None:
         """By origin, or by id: a member before anybody who merely applied under the same id."""
         named = [seat for seat in self.seats.values() if name in (seat.id, seat.origin)]

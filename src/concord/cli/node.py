@@ -1,0 +1,130 @@
+"""The node itself: make one, found or join an organisation, serve it, check it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from concord.cli.shell import Shell, command, read_file
+
+if TYPE_CHECKING:
+    from concord.node import Node
+
+CHARTER_SIZE_MAX = 1 << 20  # bytes
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands at the top."""
+    for name, function in (("init", init), ("demo", demo), ("serve", serve), ("verify", verify), ("export", export)):
+        command(app, name)(function)
+
+
+def init(
+    shell: Shell,
+    member: Annotated[str | None, typer.Option(metavar="ID", help="Short name of the member: a-z, 0-9, hyphens.")] = None,
+    name: Annotated[str | None, typer.Option(help="Full name of the member.")] = None,
+    country: Annotated[str | None, typer.Option(metavar="CC", help="Its country, ISO 3166-1: two capital letters.")] = None,
+    class_: Annotated[str | None, typer.Option("--class", help="Its class in the charter; otherwise the first that votes.")] = None,
+    charter: Annotated[str | None, typer.Option(metavar="FILE|PRESET", help="Found an organisation with this charter.")] = None,
+    join: Annotated[str | None, typer.Option(metavar="URL", help="Apply to the organisation that this node serves.")] = None,
+    organisation: Annotated[str | None, typer.Option(metavar="DIGEST", help="Join only the organisation with this digest.")] = None,
+    domain: Annotated[str, typer.Option(help="What the member's origin continues with.")] = "concord.alt",
+) -> None:
+    """Make a node: with a member of its own, founding an organisation or applying to one."""
+    from concord.errors import SettingsError
+    from concord.operations import begin
+
+    if charter and join:
+        raise SettingsError("found an organisation (--charter) or join one (--join), not both")
+    if member and not (name and country):
+        raise SettingsError("a member has a name and a country: --member ID --name … --country CC")
+    node = begin.node_at(shell.home)
+    if member:
+        begin.add_member(node, shell.home, member, domain)
+    if charter:
+        presets = begin.presets()
+        raw = presets[charter] if charter in presets else read_file(Path(charter), CHARTER_SIZE_MAX)
+        begin.found(node, raw, name, country, class_)
+    elif join:
+        begin.join(node, join, organisation, name, country, class_)
+    elif member:
+        begin.introduce(node, name, country)
+    shell.result(_told(shell, node), _words(shell, node))
+
+
+def demo(shell: Shell) -> None:
+    """Found the demonstration in an empty home: six example institutes, none of them real."""
+    from concord.operations import demonstrate
+
+    node = demonstrate.found(shell.home)
+    shell.result(_told(shell, node), _words(shell, node))
+
+
+def serve(
+    shell: Shell,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8600,
+    demo: Annotated[bool, typer.Option("--demo", help="Found the demonstration first, if the home is empty.")] = False,  # noqa: FBT002
+) -> None:
+    """Serve pages, peers and programs until interrupted."""
+    from concord import home
+    from concord.operations import demonstrate
+    from concord.server import run
+
+    if demo and home.is_empty(shell.home):
+        shell.note("Founding a demonstration organisation: example institutes, none of them real.")
+        demonstrate.found(shell.home)
+    node = shell.node()
+    run(node, shell.home, host, port, lambda text: print(text, flush=True))
+
+
+def verify(
+    shell: Shell,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every entry and blob, and compute the view anew.")] = False,  # noqa: FBT002
+) -> None:
+    """Check that what the home holds is what was signed, and that what it shows follows from it."""
+    from concord.operations.verify import verify as check
+
+    node = shell.node()
+    findings = []
+    with shell.progress("checking") as progress:
+        for finding in check(node, deep=deep, progress=progress):
+            findings.append(finding)
+            if finding.wrong:
+                shell.note(f"{finding.what}: {finding.wrong}")
+    wrong = [finding for finding in findings if finding.wrong]
+    rows = [{"what": finding.what, "wrong": finding.wrong} for finding in findings]
+    text = f"{len(findings)} checks, {len(wrong)} wrong" if wrong else f"{len(findings)} checks, nothing wrong"
+    shell.result({"ok": not wrong, "findings": rows}, text)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def export(
+    shell: Shell,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
+    log: Annotated[str, typer.Option("--log", metavar="ORIGIN", help="Origin or member.")],
+) -> None:
+    """Write a log as static tlog-tiles files, with the keys to verify it: log key first, then the cosigners."""
+    from concord.operations.export import export as write
+
+    node = shell.node()
+    done = write(node, shell.origin(node, log), directory)
+    shell.result(done, f"{done['size']} entries of {done['origin']} in {directory}, {done['files']} files")
+
+
+def _told(shell: Shell, node: "Node") -> dict[str, object]:
+    return {"home": str(shell.home), "members": node.holdings.hosted(), "organisation": node.organisation}
+
+
+def _words(shell: Shell, node: "Node") -> str:
+    lines = [f"A node in {shell.home}."]
+    lines += [f"It signs the log of {origin}" for origin in node.holdings.hosted()]
+    if node.charter:
+        lines += [f"It serves {node.charter.name}", f"organisation {node.organisation}"]
+    if node.holdings.hosted() and not (node.charter and node.charter.demonstration):
+        lines += [
+            f"The root keys are in {shell.home}/keys/…/root-* and next-*: take them away from this machine, to different places.",
+            "They are needed only to change keys. Whoever has two of the three speaks for the member.",
+        ]
+    return "\n".join([*lines, "Next: concord serve"])

@@ -1,0 +1,42 @@
+"""Who asks: by a token of a program. (Browsers have sessions, which are the web door's.)"""
+
+from starlette.requests import Request
+
+from concord.errors import SignInError
+from concord.node import Node
+from concord.private import secrets
+from concord.private.people import Speaker
+
+BEARER = "bearer "
+
+
+def bearer(node: Node, request: Request) -> Speaker | None:
+    """The speaker whose token the request carries, or None if it carries none. SignInError if the token is not good."""
+    header = request.headers.get("authorization", "")
+    if not header:
+        return None
+    if not header.lower().startswith(BEARER):
+        raise SignInError("send a token: Authorization: Bearer hf_…")
+    secret = header[len(BEARER) :].strip()
+    now = node.clock()
+    with node.private_reading() as db:
+        speaker = secrets.token_speaker(db, secret, now)
+    with node.private_writing() as db:
+        secrets.note_use(db, secret, now)
+    return speaker
+
+
+def required(node: Node, request: Request) -> Speaker:
+    """The same, and SignInError if there is no token."""
+    speaker = bearer(node, request)
+    if speaker is None:
+        raise SignInError("this needs a token: Authorization: Bearer hf_…")
+    return speaker
+
+
+def address(node: Node, request: Request) -> str:
+    """Where the request comes from. X-Forwarded-For is believed only as far as the settings say proxies stand before us."""
+    direct = request.client.host if request.client else ""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    proxies = node.settings.proxies
+    return hops[-proxies] if 0 < proxies <= len(hops) else direct

@@ -1,0 +1,107 @@
+"""A node's home: the directory that holds all of it.
+
+    concord.toml    settings                      keys/     private keys, for their owner only
+    logs/           all logs, ours and copies     blobs/    large bytes
+    view.db         derived; may be deleted       node.db   people, tokens, sessions, peers; never derived
+    charter         the organisation's charter, canonical JSON
+
+A backup is everything but view.db. A home that was copied back from a backup may lack what was signed since, and signing
+anything then would make two histories. So a home remembers which folder it was; if it finds itself in another one, its logs
+sign nothing until a peer has told what it knows of them (`Upkeep.recover`), or somebody says that there is nothing to know
+(`concord log resume`).
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from concord.config import FILE, Settings, read
+from concord.errors import SettingsError
+from concord.ledger import keyring
+from concord.ledger.blobs import Blobs
+from concord.ledger.holdings import Holdings
+from concord.ledger.identity import label
+from concord.ledger.keyring import NewMember
+from concord.ledger.storage.database import open_database
+from concord.ledger.storage.files import Files, told
+from concord.node import Node
+from concord.private import peers
+from concord.private.tables import get, put
+
+_MARK = "home"
+
+
+def is_empty(home: Path) -> bool:
+    """Whether there is no node in `home`."""
+    return not (home / "node.db").exists()
+
+
+def create(home: Path) -> Node:
+    """A node without members in an empty `home`. SettingsError if one is there already."""
+    if not is_empty(home):
+        raise SettingsError(f"{home}: there is a node here already")
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "keys").mkdir(exist_ok=True, mode=0o700)
+        (home / "logs").mkdir(exist_ok=True)
+    except OSError as e:
+        raise told(e, home) from e
+    node = _open(home, _wall_clock)
+    stay(node, home)
+    return node
+
+
+def open_home(home: Path, clock: Callable[[], int] | None = None) -> Node:
+    """The node in `home`. SettingsError if there is none; its logs are paused if the home looks like a copy."""
+    if is_empty(home):
+        raise SettingsError(f"{home}: no node here yet. Say `concord init` to make one, or `concord demo` to try things out")
+    node = _open(home, clock or _wall_clock)
+    if moved(node, home):
+        for origin in node.holdings.hosted():
+            node.holdings.log(origin).pause(
+                "this home was moved or restored from a backup, and peers have not said yet what they know of this log. "
+                "It goes on once a peer answers, or with `concord log resume`"
+            )
+    return node
+
+
+def add_member(node: Node, home: Path, member: NewMember) -> None:
+    """Keep the keys of a member just made, then begin its log."""
+    keyring.save(home / "keys" / label(member.origin), member.keys)
+    node.found(member)
+
+
+def moved(node: Node, home: Path) -> bool:
+    """Whether the home is in another folder than it was, and there are peers that may know more of its logs."""
+    with node.private_reading() as db:
+        return bool(peers.everyone(db)) and get(db, _MARK) != _mark(home)
+
+
+def stay(node: Node, home: Path) -> None:
+    """Remember which folder this is: what peers know of our logs has been asked, or there is nothing to ask."""
+    with node.private_writing() as db:
+        put(db, _MARK, _mark(home))
+
+
+def _mark(home: Path) -> str:
+    """What a copy of the folder cannot keep: where its logs lie on the disk."""
+    status = (home / "logs").stat()
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _open(home: Path, clock: Callable[[], int]) -> Node:
+    holdings = Holdings(Files(home), keyring.load(home / "keys"))
+    private = open_database(home / "node.db")
+    view = open_database(home / "view.db", durable=False)
+    return Node(settings(home), holdings, Blobs(home / "blobs"), private, view, clock)
+
+
+def settings(home: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the node in `home`."""
+    path = home / FILE
+    return read(path.read_bytes() if path.exists() else b"", environment)
+
+
+def _wall_clock() -> int:
+    return int(time.time())

@@ -1,0 +1,119 @@
+"""What a running node does by itself: asks peers about its own logs first, then pulls, cosigns and tidies on a schedule."""
+
+import threading
+from collections.abc import Callable
+from logging import getLogger
+from pathlib import Path
+from typing import TypeVar
+
+from concord import home as homes
+from concord.edges.peer.pull import Progress, Report, pull
+from concord.edges.peer.source import HttpSource
+from concord.errors import ConcordError, UnreachableError
+from concord.node import Node
+from concord.private import peers
+
+logger = getLogger("concord.upkeep")
+T = TypeVar("T")
+
+TICK = 5  # seconds between looks at whether there is something to cosign
+
+
+def pull_from(node: Node, url: str, progress: Progress = lambda _origin, _done, _size: None) -> Report:
+    """Pull from one peer, and remember how it went. The errors are those of `pull`, if it went wrong as a whole."""
+    source = HttpSource(url, node.settings.pull_timeout, node.settings.pull_rate)
+    try:
+        report = pull(node, source, progress)
+    except ConcordError as e:
+        with node.private_writing() as db:
+            peers.failed(db, url, node.clock(), str(e))
+        raise
+    with node.private_writing() as db:
+        peers.answered(db, url, node.clock(), source.skew)
+        broke = next((error for error in report.wrong.values() if isinstance(error, UnreachableError)), None)
+        if broke is not None:
+            peers.failed(db, url, node.clock(), str(broke))
+    return report
+
+
+def recover(node: Node, home: Path) -> bool:
+    """Ask every peer what it knows of our own logs, and take back what we lack; whether we may sign again.
+
+    A node that was not moved may sign even if nobody answers: it knows what it signed.
+    """
+    with node.private_reading() as db:
+        everyone = [peer.url for peer in peers.everyone(db)]
+    answered = 0
+    for url in everyone:
+        try:
+            pull_from(node, url)
+            answered += 1
+        except ConcordError as e:
+            logger.warning("peer %s: %s", url, e)
+    if answered or not homes.moved(node, home):
+        resume(node, home)
+        return True
+    return False
+
+
+def resume(node: Node, home: Path) -> None:
+    """Let our logs sign again, and remember that this folder is the home now."""
+    homes.stay(node, home)
+    for origin in node.holdings.hosted():
+        node.holdings.log(origin).pause(None)
+
+
+class Upkeep:
+    """The thread of a running node that keeps it up. `start` returns at once."""
+
+    def __init__(self, node: Node, home: Path) -> None:
+        self._node = node
+        self._home = home
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Pause our logs if there are peers to ask first, and begin."""
+        with self._node.private_reading() as db:
+            ask = bool(peers.everyone(db))
+        if ask:
+            for origin in self._node.holdings.hosted():
+                log = self._node.holdings.log(origin)
+                log.pause(log.paused or "this node has just started and asks its peers what they know; try again in a moment")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, once what is under way is done."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
+        waited = 0
+        while not self._stop.wait(TICK):
+            waited += TICK
+            self._try("cosigning", self._node.cosign)
+            if self._node.settings.pull_every and waited >= self._node.settings.pull_every:
+                waited = 0
+                if ready:
+                    self._pull_all()
+                else:
+                    ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
+
+    def _pull_all(self) -> None:
+        with self._node.private_reading() as db:
+            everyone = [peer.url for peer in peers.everyone(db)]
+        for url in everyone:
+            if self._stop.is_set():
+                return
+            report = self._try(f"peer {url}", lambda url=url: pull_from(self._node, url))  # type: ignore[misc]
+            for name, error in report.wrong.items() if report else ():
+                logger.warning("peer %s: %s: %s", url, name, error)
+
+    def _try(self, what: str, work: Callable[[], T]) -> T | None:
+        """Do it; what goes wrong with a peer or the disk is told and tried again later."""
+        try:
+            return work()
+        except ConcordError as e:
+            logger.warning("%s: %s", what, e)
+            return None

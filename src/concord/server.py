@@ -1,0 +1,199 @@
+"""The doors in one ASGI application, the one table from errors to HTTP status, and the process that serves it."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from logging import getLogger
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from granian.server.embed import Server
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from concord.edges import api, peer, web
+from concord.errors import (
+    BusyError,
+    ConcordError,
+    ErasedError,
+    ForgedError,
+    HeldError,
+    HomeError,
+    MalformedError,
+    MissingError,
+    RefusedError,
+    SignInError,
+    StaleError,
+    StorageError,
+    TooLargeError,
+    TooManyError,
+    UnreachableError,
+)
+from concord.node import Node
+from concord.operations import begin
+from concord.operations.upkeep import Upkeep
+from concord.private import secrets
+
+logger = getLogger("concord.server")
+
+# The first line that fits counts, so what is special stands before what is general.
+STATUS: tuple[tuple[type[ConcordError], int], ...] = (
+    (TooLargeError, 413),
+    (MalformedError, 400),
+    (ForgedError, 422),
+    (SignInError, 401),
+    (TooManyError, 429),
+    (RefusedError, 403),
+    (ErasedError, 410),
+    (HeldError, 451),
+    (MissingError, 404),
+    (StaleError, 409),
+    (UnreachableError, 502),
+    (BusyError, 503),
+    (StorageError, 507),
+    (HomeError, 500),
+    (ConcordError, 500),
+)
+
+POLICY = (
+    "default-src 'none'",
+    "style-src 'self'",
+    "script-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", "; ".join(POLICY).encode()),
+)
+
+
+def status_of(error: ConcordError) -> int:
+    """The HTTP status that tells `error`."""
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def build(node: Node) -> Starlette:
+    """The application: all doors of one node."""
+    routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *web.routes(node)]
+    handlers = {ConcordError: _tell(node), HTTPException: _tell(node)}
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(_Headers)])
+
+
+def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """An error in the form that the asker reads: text for peers, JSON for programs, a page for people."""
+
+    async def tell(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else status_of(error)  # type: ignore[arg-type]
+        words = "there is nothing at this address" if isinstance(error, HTTPException) and status == 404 else str(error)
+        fault = getattr(error, "fault", "the asker's")
+        headers = {"Retry-After": str(error.wait)} if isinstance(error, TooManyError) else {}
+        if status >= 500:
+            logger.error("%s %s: %s", request.method, request.url.path, words)
+        if request.url.path.startswith("/peer/"):
+            return PlainTextResponse(f"{words}\n", status, headers)
+        if request.url.path.startswith("/api/"):
+            body = msgspec.json.encode({"error": words, "kind": type(error).__name__, "fault": fault})
+            return Response(body, status, headers, media_type="application/json")
+        return web.error_page(node, request, status, words, fault, headers)
+
+    return tell
+
+
+class _Headers:
+    """Sends with every answer what tells browsers to be careful."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def careful(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, careful)
+
+
+def run(node: Node, home: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve until interrupted. `tell` prints the address, and a link that signs the local admin in, once.
+
+    BusyError if the port or the home is taken by another process.
+    """
+    with _alone(home):
+        _check_port(host, port)
+        upkeep = Upkeep(node, home)
+        upkeep.start()
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        try:
+            asyncio.run(_serve(node, host, port, lambda: _greet(node, address, tell)))
+        finally:
+            upkeep.stop()
+
+
+def _greet(node: Node, address: str, tell: Callable[[str], None]) -> None:
+    tell(f"Concord serves {node.charter.name if node.charter else 'no organisation yet'} on {address}")
+    if node.holdings.hosted():
+        with node.private_writing() as db:
+            link = secrets.make_link(db, begin.local_admin(db, node), node.clock(), node.settings.link_minutes)
+        tell(f"Sign in as local admin, once, within {node.settings.link_minutes} minutes: {address}/sign-in/{link}")
+
+
+async def _serve(node: Node, host: str, port: int, ready: Callable[[], None]) -> None:
+    server = Server(build(node), host, port, interface="asginl", log_enabled=False, websockets=False)  # type: ignore[arg-type]
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, server.stop)
+    serving = loop.create_task(server.serve())
+    while not serving.done() and not await asyncio.to_thread(_answers, host, port):
+        await asyncio.sleep(0.02)
+    if not serving.done():
+        ready()
+    await serving
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host if host not in ("0.0.0.0", "::") else "localhost", port), timeout=1):  # noqa: S104
+            return True
+    except OSError:
+        return False
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as e:
+            raise BusyError(f"cannot listen on {host}, port {port}: {e.strerror}. Choose another with --host and --port") from e
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[IO[str]]:
+    """One server for each home."""
+    with (home / "serve.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            file.seek(0)
+            raise BusyError(f"{home} is served by another process already ({file.read().strip() or 'unknown'})") from e
+        file.truncate(0)
+        file.write(f"process {os.getpid()}\n")
+        file.flush()
+        yield file
