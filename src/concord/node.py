@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, select
 from concord.config import Settings
 from concord.errors import ClockError, MalformedError, MissingError, RefusedError
 from concord.ledger import evidence, witness
+from concord.ledger import identity as identities
 from concord.ledger.blobs import Blobs
 from concord.ledger.evidence import Evidence
 from concord.ledger.holdings import Holdings
@@ -26,10 +27,11 @@ from concord.ledger.record import ENCODER, Record, Sealed, read_header, seal, ta
 from concord.ledger.statements import LEDGER
 from concord.ledger.statements import evidence as evidence_table
 from concord.ledger.storage.database import reading, writing
+from concord.ledger.storage.database import version as database_version
 from concord.ledger.tree import Head
 from concord.ledger.view import View
 from concord.pillars import members
-from concord.pillars.members import Charter, Effect, Roster, Standing
+from concord.pillars.members import Charter, Effect, Roster, Said, Standing
 from concord.pillars.members import view as members_view
 from concord.private import memory, tables
 from concord.private.people import Speaker
@@ -45,7 +47,7 @@ CLOCK_TOLERANCE = 600  # seconds that a log's last record may be ahead of this m
 
 
 @dataclass(frozen=True)
-class Said:
+class Receipt:
     """Where a record stands that was just said. `leaf` is in hexadecimal digits."""
 
     origin: str
@@ -74,6 +76,9 @@ class Node:
         self._view_engine = view_engine
         self._catching_up = RLock()
         self._last_at: dict[str, int] = {}
+        self._disputes_found = 0
+        self._known_said: tuple[tuple[int, ...], Said] | None = None
+        self._known_disputes: tuple[tuple[int, ...], dict[str, Evidence]] | None = None
         tables.prepare(private)
         self.charter = self._stored_charter()
         self.view = View(view_engine, PILLARS, self.organisation)
@@ -98,30 +103,57 @@ class Node:
         """Who has which standing, up to `cut` (None: all there is), once `effects` were decided."""
         if self.charter is None:
             return Roster({}, in_force=False)
+        return members.roster(self.charter, self._said(cut), effects, self.clock())
+
+    def _said(self, cut: Mapping[str, int] | None) -> Said:
+        """What members said of membership; of all there is, kept until the view changes."""
+        version = self.view.version
+        if cut is None and self._known_said is not None and self._known_said[0] == version:
+            return self._known_said[1]
         with self.reading() as db:
             said = members_view.said(db, self.organisation, cut)
-        return members.roster(self.charter, said, effects, self.clock())
+        if cut is None:
+            self._known_said = (version, said)
+        return said
 
     def policy(self, origin: str) -> Policy:
-        """What makes a checkpoint of `origin` good: its signature, and a safe quorum of the other members' witnesses.
+        """What makes a checkpoint of `origin` good: its signature, and a safe quorum of the other members' witnesses."""
+        return self.policies()(origin)
+
+    def policies(self) -> Callable[[str], Policy]:
+        """The policy for each origin, as of now: for whoever needs many.
 
         Whoever is entitled to membership counts, acceded or not, so that all nodes ask for the same quorum from the first
         day. A member that changed its witness key counts once, by either. A quorum larger than the number of witnesses whose
         keys are known here cannot be met yet.
         """
-        others = [seat for seat in self.roster().entitled() if seat.origin != origin]
-        witnesses: dict[str, VerifierKey] = {}
-        groups: dict[str, Group] = {}
-        for seat in others:
-            keys = dict.fromkeys(identity.witness_key() for identity in self.holdings.identities(seat.origin)[-2:])
-            names = {f"{seat.id}-{number}": key for number, key in enumerate(keys, 1)}
-            witnesses |= names
-            if names:
-                groups[seat.id] = Group(1, tuple(names))
-        if not others:
-            return Policy(self.holdings.log_keys(origin))
-        groups[ENOUGH] = Group(safe_quorum(len(others)), tuple(groups))
-        return Policy(self.holdings.log_keys(origin), witnesses, groups, ENOUGH)
+        entitled = {seat.origin: (seat.id, self._witness_keys(seat.origin)) for seat in self.roster().entitled()}
+
+        def policy(origin: str) -> Policy:
+            others = [named for other, named in entitled.items() if other != origin]
+            if not others:
+                return Policy(self._log_keys(origin))
+            witnesses = {f"{name}-{number}": key for name, keys in others for number, key in enumerate(keys, 1)}
+            groups = {
+                name: Group(1, tuple(f"{name}-{number}" for number in range(1, len(keys) + 1))) for name, keys in others if keys
+            }
+            groups[ENOUGH] = Group(safe_quorum(len(others)), tuple(groups))
+            return Policy(self._log_keys(origin), witnesses, groups, ENOUGH)
+
+        return policy
+
+    def _witness_keys(self, origin: str) -> list[VerifierKey]:
+        """The witness keys of the last two identities of a member."""
+        return list(dict.fromkeys(identity.witness_key() for identity in self.holdings.identities(origin)[-2:]))
+
+    def _log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The log keys of `origin`; of a log that is not held here and is disputed, those that the evidence brings."""
+        known = self.holdings.log_keys(origin)
+        found = None if known else self.disputes().get(origin)
+        if found is None:
+            return known
+        standing = identities.read_chain(entry.encode() for entry in found.identities)
+        return tuple(dict.fromkeys(key for identity in standing for key in identity.log_keys()))
 
     # Reading
 
@@ -144,7 +176,7 @@ class Node:
 
     # Saying
 
-    def say(self, speaker: Speaker, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+    def say(self, speaker: Speaker, kind: type[Record], fields: Mapping[str, Any]) -> Receipt:
         """Let `speaker` say a record of `kind` with these fields (JSON values), and read it into the view.
 
         1. the kind is one that people may say, and the speaker has the role for it;
@@ -162,7 +194,7 @@ class Node:
             )
         return self._say(speaker.origin, kind, fields)
 
-    def say_itself(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+    def say_itself(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Receipt:
         """Say what the node itself says for a member, such as evidence."""
         if self._role(kind) is not Role.NODE:
             raise RuntimeError(f"{tag(kind)} is for people to say")
@@ -173,11 +205,11 @@ class Node:
         self.holdings.begin(member)
         self.catch_up()
 
-    def say_identity(self, said: Identity) -> Said:
+    def say_identity(self, said: Identity) -> Receipt:
         """Put a new identity, sealed by the member's root, into its log."""
         return self._append(said)
 
-    def _say(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Said:
+    def _say(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Receipt:
         self.holdings.log(origin)  # 2
         now = self.clock()
         self._check_clock(origin, now)  # 3
@@ -191,14 +223,14 @@ class Node:
             record = seal(record, [self._office_seed(origin)])
         return self._append(record)
 
-    def _append(self, record: Record) -> Said:
+    def _append(self, record: Record) -> Receipt:
         if record.by in self.disputes():
             raise RefusedError(f"{record.by} signed two different histories; a decision has to say how it goes on")
         entry = self.view.codec.encode(record)
         indexes = self.holdings.log(record.by).append([entry])  # 5
         self._last_at[record.by] = record.at
         self.catch_up([record.by])
-        return Said(record.by, indexes[0], leaf_hash(entry).hex())
+        return Receipt(record.by, indexes[0], leaf_hash(entry).hex())
 
     def _role(self, kind: type[Record]) -> Role:
         return next(pillar.roles[kind] for pillar in (LEDGER, *PILLARS) if kind in pillar.roles)
@@ -239,15 +271,20 @@ class Node:
 
     def disputes(self) -> dict[str, Evidence]:
         """The logs that are disputed here, each with the evidence."""
-        with self.private_reading() as db:
-            known = memory.disputes(db)
-        return {origin: msgspec.json.decode(entry, type=Evidence) for origin, entry in known.items()}
+        version = (self._disputes_found, *database_version(self.private))
+        if self._known_disputes is None or self._known_disputes[0] != version:
+            with self.private_reading() as db:
+                kept = memory.disputes(db)
+            known = {origin: msgspec.json.decode(entry, type=Evidence) for origin, entry in kept.items()}
+            self._known_disputes = (version, known)
+        return self._known_disputes[1]
 
     def dispute(self, found: Evidence) -> None:
         """Hold against a log what proves that it signed two trees."""
         evidence.check(found)
         with self.private_writing() as db:
             memory.remember(db, found.accused, ENCODER.encode(found), self.clock())
+        self._disputes_found += 1
         self.catch_up()
 
     def tell(self) -> None:
@@ -259,23 +296,26 @@ class Node:
                 for accused, origin in db.execute(select(evidence_table.c.accused, evidence_table.c.origin))
                 if origin not in disputed
             }
-        own = next((origin for origin in self.holdings.hosted() if origin not in disputed), None)
+        own = next((origin for origin in self.holdings.hosted() if self._may_sign(origin, disputed)), None)
         for accused, found in disputed.items():
             if accused not in told and own is not None:
                 fields = msgspec.to_builtins(found)
                 self.say_itself(own, Evidence, {name: fields[name] for name in fields if name not in ("by", "at", "org", "type")})
 
+    def _may_sign(self, origin: str, disputed: Mapping[str, Evidence]) -> bool:
+        return origin not in disputed and self.holdings.log(origin).paused is None
+
     def cosign(self) -> int:
         """Let the witnesses of our members cosign what has grown of every log that is not disputed; how many logs."""
-        disputed, count = self.disputes(), 0
-        for origin in self.holdings.origins():
-            last, tree = self.memory.last(origin), self.holdings.tree(origin)
-            if origin not in disputed and tree.size > (last.checkpoint.size if last else 0):
-                self.cosign_for(witness.request_for(tree, last.checkpoint.size if last else 0))
-                count += 1
-        return count
+        disputed, sizes = self.disputes(), self.memory.sizes()
+        trees = [self.holdings.tree(origin) for origin in self.holdings.origins() if origin not in disputed]
+        grown = [witness.request_for(tree, old) for tree in trees if tree.size > (old := sizes.get(tree.origin, 0))]
+        policy = self.policies() if grown else self.policy
+        for asked in grown:
+            self.cosign_for(asked, policy)
+        return len(grown)
 
-    def cosign_for(self, asked: witness.Request) -> list[Signature]:
+    def cosign_for(self, asked: witness.Request, policy: Callable[[str], Policy] | None = None) -> list[Signature]:
         """Our members' cosignatures on what is asked, if it may have them; the errors are those of the witness.
 
         They are kept with the log, too, if it is held here.
@@ -285,7 +325,7 @@ class Node:
             raise RefusedError(f"{origin} is disputed, and not cosigned until a decision settles it")
         lines = witness.cosign(self.memory, self.holdings.log_keys, self._witnesses(origin), asked, self.clock())
         signed = asked.head.note.with_signatures(lines)
-        self.holdings.gather(Head(signed, asked.head.checkpoint), self.policy(origin))
+        self.holdings.gather(Head(signed, asked.head.checkpoint), (policy or self.policy)(origin))
         return lines
 
     def _witnesses(self, origin: str) -> list[PrivateKey]:
@@ -330,6 +370,7 @@ class Node:
             assert isinstance(found, Evidence)
             with self.private_writing() as db:
                 memory.remember(db, found.accused, entry, self.clock())
+        self._disputes_found += bool(new)
         return bool(new)
 
     def _stored_charter(self) -> Charter | None:

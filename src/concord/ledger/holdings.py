@@ -8,8 +8,6 @@ A log is *ours* if a key that its identity names for signing is on our keyring. 
 the checkpoint that stands is added to it, one on an older checkpoint is of no more use unless it makes a quorum.
 """
 
-from collections.abc import Iterable
-
 from concord.errors import DamagedError, ForgedError, MissingError, RefusedError
 from concord.ledger.identity import Identity, read_chain
 from concord.ledger.keyring import Keyring, NewMember, PrivateKey
@@ -126,29 +124,35 @@ class Holdings:
     def gather(self, head: Head, policy: Policy) -> bool:
         """Add the cosignatures of `head` to what is held, if they are of witnesses in `policy`; whether anything was new.
 
-        A line that does not verify is left out: nobody may spoil a checkpoint by adding a bad one.
+        A line that does not verify is left out: nobody may spoil a checkpoint by adding a bad one. Together with what was
+        gathered before they may make a quorum; if the checkpoint is larger than the last that had one, it takes its place.
         """
         checkpoint = head.checkpoint
         tree = self.tree(checkpoint.origin)
-        good = list(_good(head, policy))
         with tree.lock():
-            news = self._gather_newest(tree, checkpoint, good)
-            standing = self.cosigned(checkpoint.origin)
-            own = [line for line in head.note.signatures if line.name == checkpoint.origin]
-            signed = Note(head.note.text, ()).with_signatures((*own, *good))
-            if (standing is None or standing.checkpoint.size < checkpoint.size) and _accepts(policy, signed):
-                self.storage.write({self._cosigned(checkpoint.origin): bytes(signed)})
-                return True
-        return news
+            held = (tree.head, self.cosigned(checkpoint.origin))
+            known = [line for other in held if other and other.checkpoint == checkpoint for line in other.note.signatures]
+            new = _good(head, policy, frozenset(known))
+            if not new:
+                return False
+            merged = Note(head.note.text, ()).with_signatures((*known, *new))
+            return self._keep_newest(tree, merged, checkpoint) | self._keep_cosigned(merged, checkpoint, policy)
 
-    def _gather_newest(self, tree: Tree, checkpoint: Checkpoint, good: list[Signature]) -> bool:
+    def _keep_newest(self, tree: Tree, merged: Note, checkpoint: Checkpoint) -> bool:
         held = tree.head
-        if held is None or held.checkpoint != checkpoint:
-            return False
-        merged = held.note.with_signatures(good)
-        if len(merged.signatures) == len(held.note.signatures):
+        if held is None or held.checkpoint != checkpoint or len(merged.signatures) == len(held.note.signatures):
             return False
         tree.publish(merged)
+        return True
+
+    def _keep_cosigned(self, merged: Note, checkpoint: Checkpoint, policy: Policy) -> bool:
+        standing = self.cosigned(checkpoint.origin)
+        size, lines = (standing.checkpoint.size, len(standing.note.signatures)) if standing else (-1, 0)
+        if (checkpoint.size, len(merged.signatures)) <= (size, lines) or not _accepts(policy, merged):
+            return False
+        if standing is not None and size == checkpoint.size and standing.checkpoint != checkpoint:
+            return False
+        self.storage.write({self._cosigned(checkpoint.origin): bytes(merged)})
         return True
 
     def _cosigned(self, origin: str) -> str:
@@ -165,11 +169,11 @@ class Holdings:
         return checkpoints.sign(checkpoint, signer.seed)
 
 
-def _good(head: Head, policy: Policy) -> Iterable[Signature]:
-    for line in head.note.signatures:
-        key = next((key for key in policy.witnesses.values() if (key.name, key.id) == (line.name, line.id)), None)
-        if key is not None and _verifies(Note(head.note.text, (line,)), key):
-            yield line
+def _good(head: Head, policy: Policy, known: frozenset[Signature]) -> list[Signature]:
+    """The lines of `head` that are not `known`, by the log or by witnesses in `policy`, and that verify."""
+    keys = {(key.name, key.id): key for key in (*policy.logs, *policy.witnesses.values())}
+    named = [line for line in head.note.signatures if line not in known and (line.name, line.id) in keys]
+    return [line for line in named if _verifies(Note(head.note.text, (line,)), keys[line.name, line.id])]
 
 
 def _verifies(signed: Note, key: VerifierKey) -> bool:

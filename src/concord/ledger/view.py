@@ -52,7 +52,7 @@ from concord.ledger.pillar import Handler, Pillar, Stamp
 from concord.ledger.record import ENCODER, Codec, Detached, Record, Sealed, detached_fields, read_header, ref_fields, tag
 from concord.ledger.statements import LEDGER
 from concord.ledger.statements import identities as identity_table
-from concord.ledger.storage.database import reading, writing
+from concord.ledger.storage.database import reading, version, writing
 from concord.tlog.merkle import leaf_hash
 
 BATCH = 4096  # entries in one transaction
@@ -154,9 +154,15 @@ class View:
         self.organisation = organisation
         self.kinds = {kind: _kind(pillar, kind) for pillar in self.pillars for kind in pillar.handlers}
         self.codec = Codec(self.kinds)
+        self._changes = 0
         self._prepare()
 
     # Reading
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Something that differs once the view has changed, whichever process changed it."""
+        return (self._changes, *version(self.engine))
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read from; it cannot write. Use it with `with`."""
@@ -191,10 +197,12 @@ class View:
             for origin, (source, size) in sources.items():
                 if missing[origin]:
                     self._follow(source, before.get(origin, 0), size, recent)
+        self._changes += bool(total)
         return total
 
     def rebuild(self) -> None:
         """Drop every row. The next catch-up begins at the beginning."""
+        self._changes += 1
         with writing(self.engine) as db:
             for kept in reversed(self._tables()):
                 if kept is not meta:

@@ -19,6 +19,11 @@ class Memory:
             raw = db.scalar(select(witnessed.c.note).where(witnessed.c.origin == origin))
         return read_head(raw) if raw else None
 
+    def sizes(self) -> dict[str, int]:
+        """The size last cosigned of each origin."""
+        with reading(self._engine) as db:
+            return dict(db.execute(select(witnessed.c.origin, witnessed.c.size)).tuples().all())
+
     def swap(self, old: int, head: Head) -> bool:
         checkpoint = head.checkpoint
         new = {"size": checkpoint.size, "note": bytes(head.note)}

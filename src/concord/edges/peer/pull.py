@@ -39,6 +39,7 @@ from concord.node import Node
 from concord.tlog import merkle, tile
 from concord.tlog.merkle import HASH_SIZE
 from concord.tlog.note import Note
+from concord.tlog.policy import Policy
 from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH
 
 ANSWER_MAX = 1 << 20  # bytes of what a peer answers to a bundle
@@ -74,12 +75,12 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     report.answered = True
     if offered.organisation != node.organisation:  # 1
         raise RefusedError(f"{source.name} serves another organisation ({offered.organisation[:16] or 'none'})")
-    own = set(node.holdings.hosted())
+    own, policy = set(node.holdings.hosted()), node.policies()
     for head in sorted(offered.heads, key=lambda head: (head.checkpoint.origin not in own, -head.checkpoint.size)):  # 2
         origin = head.checkpoint.origin
         before = node.holdings.tree(origin).size
         try:
-            _take(node, source, head, progress)  # 3, 4
+            _take(node, source, head, policy, progress)  # 3, 4
         except ConcordError as e:
             report.wrong.setdefault(origin, e)
             if isinstance(e, UnreachableError):
@@ -87,6 +88,7 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
         grown = node.holdings.tree(origin).size - before
         if grown > 0:
             report.entries[origin] = report.entries.get(origin, 0) + grown
+            policy = node.policies()
     node.catch_up()  # 5
     node.tell()
     node.cosign()
@@ -95,14 +97,14 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     return report
 
 
-def _take(node: Node, source: Source, head: Head, progress: Progress) -> None:
+def _take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy], progress: Progress) -> None:
     """Bring our copy of one log to `head`, if it may grow there, and take its cosignatures."""
     origin = head.checkpoint.origin
     tree = node.holdings.tree(origin)
     if tree.head == head:
         return
     disputed = origin in node.disputes()
-    node.holdings.gather(head, node.policy(origin))
+    node.holdings.gather(head, policy(origin))
     if disputed:
         good = node.holdings.cosigned(origin)
         if good is None or good.checkpoint != head.checkpoint:
@@ -112,7 +114,7 @@ def _take(node: Node, source: Source, head: Head, progress: Progress) -> None:
                 tree.set_aside()
     if head.checkpoint.size > tree.size:
         _grow(node, source, head, progress)
-        node.holdings.gather(head, node.policy(origin))
+        node.holdings.gather(head, node.policy(origin))  # with the keys that it has just brought
     else:
         compare(node, head)
 
@@ -148,8 +150,8 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
             tree.start_over()
             raise
         tree.stage_identities(intake.identities)
+        node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
         tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
-    node.holdings.add(origin)
 
 
 def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> Intake:

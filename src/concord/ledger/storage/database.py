@@ -10,7 +10,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
@@ -72,6 +72,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if "malformed" in str(e) or "not a database" in str(e):
             raise DamagedError(f"{engine.url.database}: the database is damaged") from e
         raise
+
+
+def version(engine: Engine) -> tuple[int, ...]:
+    """Something that differs once another process has written to the database file; nothing for one in memory."""
+    if not engine.url.database:
+        return ()
+    found = []
+    for suffix in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            status = Path(engine.url.database + suffix).stat()
+            found += [status.st_mtime_ns, status.st_size]
+    return tuple(found)
 
 
 def told(error: OperationalError, engine: Engine) -> StorageError | BusyError:
