@@ -29,7 +29,11 @@ from concord.node import Node
 from concord.private import peers
 from concord.private.tables import get, put
 
-_MARK = "home"
+MOVED = (
+    "this home was moved or restored from a backup, and not every peer has said yet what it knows of this log. "
+    "It goes on once they have, or with `concord log resume`"
+)
+_MARK, _SEEN = "home", "home seen"
 
 
 def is_empty(home: Path) -> bool:
@@ -57,13 +61,15 @@ def open_home(home: Path, clock: Callable[[], int] | None = None) -> Node:
     if is_empty(home):
         raise SettingsError(f"{home}: no node here yet. Say `concord init` to make one, or `concord demo` to try things out")
     node = _open(home, clock or _wall_clock)
-    if moved(node, home):
-        for origin in node.holdings.hosted():
-            node.holdings.log(origin).pause(
-                "this home was moved or restored from a backup, and peers have not said yet what they know of this log. "
-                "It goes on once a peer answers, or with `concord log resume`"
-            )
+    if moved_since(node, home) is not None:
+        pause(node, MOVED)
     return node
+
+
+def pause(node: Node, reason: str | None) -> None:
+    """Let none of the node's own logs sign, with this reason (None: let them sign again)."""
+    for origin in node.holdings.hosted():
+        node.holdings.log(origin).pause(reason)
 
 
 def add_member(node: Node, home: Path, member: NewMember) -> None:
@@ -72,10 +78,20 @@ def add_member(node: Node, home: Path, member: NewMember) -> None:
     node.found(member)
 
 
-def moved(node: Node, home: Path) -> bool:
-    """Whether the home is in another folder than it was, and there are peers that may know more of its logs."""
+def moved_since(node: Node, home: Path) -> int | None:
+    """When the home was first seen in another folder than it was (POSIX seconds), if it is still to be asked about.
+
+    None if it is where it was, or if there are no peers that could know more of its logs than it does.
+    """
     with node.private_reading() as db:
-        return bool(peers.everyone(db)) and get(db, _MARK) != _mark(home)
+        mark, seen, others = get(db, _MARK), get(db, _SEEN), peers.everyone(db)
+    if mark == _mark(home) or not others:
+        return None
+    if seen is None or seen.partition(" ")[0] != _mark(home):
+        seen = f"{_mark(home)} {node.clock()}"
+        with node.private_writing() as db:
+            put(db, _SEEN, seen)
+    return int(seen.partition(" ")[2])
 
 
 def stay(node: Node, home: Path) -> None:

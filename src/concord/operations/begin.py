@@ -13,7 +13,7 @@ from concord import home as homes
 from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import HttpSource
-from concord.errors import ForgedError, MalformedError, MissingError, RefusedError, SettingsError
+from concord.errors import ForgedError, MalformedError, RefusedError, SettingsError
 from concord.ledger.identity import label
 from concord.ledger.keyring import new_member
 from concord.ledger.pillar import PERSONAL_ROLES
@@ -109,9 +109,7 @@ def join(node: Node, url: str, organisation: str | None, name: str | None, count
     node.adopt(charter)
     with node.private_writing() as db:
         peers.add(db, url, node.clock())
-    report = pull(node, source)
-    if not report.answered:
-        raise MissingError(f"{url} has nothing of its organisation")
+    pull(node, source)
     if node.holdings.hosted():
         _apply(node, charter, name, country, class_)
         push(node, source)

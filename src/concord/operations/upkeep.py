@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from concord import home as homes
-from concord.edges.peer.pull import Progress, Report, pull
+from concord.edges.peer.pull import Progress, Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, UnreachableError
 from concord.node import Node
@@ -16,51 +16,54 @@ from concord.private import peers
 logger = getLogger("concord.upkeep")
 T = TypeVar("T")
 
+RECALL_TIMEOUT = 10  # seconds that a peer may be silent while our own logs wait for its word
 TICK = 5  # seconds between looks at whether there is something to cosign
 
 
 def pull_from(node: Node, url: str, progress: Progress = lambda _origin, _done, _size: None) -> Report:
     """Pull from one peer, and remember how it went. The errors are those of `pull`, if it went wrong as a whole."""
-    source = HttpSource(url, node.settings.pull_timeout, node.settings.pull_rate)
-    try:
-        report = pull(node, source, progress)
-    except ConcordError as e:
-        with node.private_writing() as db:
-            peers.failed(db, url, node.clock(), str(e))
-        raise
-    with node.private_writing() as db:
-        peers.answered(db, url, node.clock(), source.skew)
-        broke = next((error for error in report.wrong.values() if isinstance(error, UnreachableError)), None)
-        if broke is not None:
-            peers.failed(db, url, node.clock(), str(broke))
-    return report
+    return _ask(node, url, node.settings.pull_timeout, lambda source: pull(node, source, progress))
 
 
 def recover(node: Node, home: Path) -> bool:
     """Ask every peer what it knows of our own logs, and take back what we lack; whether we may sign again.
 
-    A node that was not moved may sign even if nobody answers: it knows what it signed.
+    A node that was not moved may sign even if nobody answers: it knows what it signed. One that was may sign once every peer
+    has answered since.
     """
-    with node.private_reading() as db:
-        everyone = [peer.url for peer in peers.everyone(db)]
-    answered = 0
-    for url in everyone:
+    since = homes.moved_since(node, home)
+    for peer in _everyone(node):
         try:
-            pull_from(node, url)
-            answered += 1
+            _ask(node, peer.url, min(node.settings.pull_timeout, RECALL_TIMEOUT), lambda source: recall(node, source))
         except ConcordError as e:
-            logger.warning("peer %s: %s", url, e)
-    if answered or not homes.moved(node, home):
-        resume(node, home)
-        return True
-    return False
+            logger.warning("peer %s: %s", peer.url, e)
+    if since is not None and any((peer.answered or 0) < since for peer in _everyone(node)):
+        return False
+    resume(node, home)
+    return True
+
+
+def _ask(node: Node, url: str, timeout: int, work: Callable[[HttpSource], Report]) -> Report:
+    source = HttpSource(url, timeout, node.settings.pull_rate)
+    try:
+        report = work(source)
+        broke = next((error for error in report.wrong.values() if isinstance(error, UnreachableError)), None)
+    except ConcordError as e:
+        with node.private_writing() as db:
+            peers.failed(db, url, node.clock(), str(e))
+        raise
+    with node.private_writing() as db:
+        if broke is None:
+            peers.answered(db, url, node.clock(), source.skew)
+        else:
+            peers.failed(db, url, node.clock(), str(broke))
+    return report
 
 
 def resume(node: Node, home: Path) -> None:
     """Let our logs sign again, and remember that this folder is the home now."""
     homes.stay(node, home)
-    for origin in node.holdings.hosted():
-        node.holdings.log(origin).pause(None)
+    homes.pause(node, None)
 
 
 class Upkeep:
@@ -74,12 +77,8 @@ class Upkeep:
 
     def start(self) -> None:
         """Pause our logs if there are peers to ask first, and begin."""
-        with self._node.private_reading() as db:
-            ask = bool(peers.everyone(db))
-        if ask:
-            for origin in self._node.holdings.hosted():
-                log = self._node.holdings.log(origin)
-                log.pause(log.paused or "this node has just started and asks its peers what they know; try again in a moment")
+        if _everyone(self._node) and homes.moved_since(self._node, self._home) is None:
+            homes.pause(self._node, "this node has just started and asks its peers what they know; try again in a moment")
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,6 +88,8 @@ class Upkeep:
 
     def _run(self) -> None:
         ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
+        if ready:
+            self._pull_all()
         waited = 0
         while not self._stop.wait(TICK):
             waited += TICK
@@ -101,9 +102,7 @@ class Upkeep:
                     ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
 
     def _pull_all(self) -> None:
-        with self._node.private_reading() as db:
-            everyone = [peer.url for peer in peers.everyone(db)]
-        for url in everyone:
+        for url in [peer.url for peer in _everyone(self._node)]:
             if self._stop.is_set():
                 return
             report = self._try(f"peer {url}", lambda url=url: pull_from(self._node, url))  # type: ignore[misc]
@@ -117,3 +116,8 @@ class Upkeep:
         except ConcordError as e:
             logger.warning("%s: %s", what, e)
             return None
+
+
+def _everyone(node: Node) -> list[peers.Peer]:
+    with node.private_reading() as db:
+        return peers.everyone(db)

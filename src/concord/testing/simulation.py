@@ -157,8 +157,10 @@ class World:
         face = self._face(other)
         source = NodeSource(face.node, lambda _: self.random.random() < loss)
         try:
-            pull(host.node, source)
+            report = pull(host.node, source)
         except UnreachableError:
+            return
+        if any(isinstance(error, UnreachableError) for error in report.wrong.values()):
             return
         host.unheard.discard(other.name)
         if not host.unheard:

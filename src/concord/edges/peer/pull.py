@@ -54,7 +54,6 @@ class Report:
     entries: dict[str, int] = field(default_factory=dict)
     blobs: int = 0
     wrong: dict[str, ConcordError] = field(default_factory=dict)
-    answered: bool = False
 
     @property
     def total(self) -> int:
@@ -71,24 +70,11 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     UnreachableError if it does not answer at all; RefusedError if it serves another organisation.
     """
     report = Report(source.name)
-    offered = heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX))
-    report.answered = True
-    if offered.organisation != node.organisation:  # 1
-        raise RefusedError(f"{source.name} serves another organisation ({offered.organisation[:16] or 'none'})")
-    own, policy = set(node.holdings.hosted()), node.policies()
-    for head in sorted(offered.heads, key=lambda head: (head.checkpoint.origin not in own, -head.checkpoint.size)):  # 2
-        origin = head.checkpoint.origin
-        before = node.holdings.tree(origin).size
-        try:
-            _take(node, source, head, policy, progress)  # 3, 4
-        except ConcordError as e:
-            report.wrong.setdefault(origin, e)
-            if isinstance(e, UnreachableError):
-                break
-        grown = node.holdings.tree(origin).size - before
-        if grown > 0:
-            report.entries[origin] = report.entries.get(origin, 0) + grown
-            policy = node.policies()
+    offered = _offered(node, source)  # 1
+    own = set(node.holdings.hosted())
+    others = [head for head in offered.heads if head.checkpoint.origin not in own]
+    ours = [head for head in offered.heads if head.checkpoint.origin in own]
+    _take_all(node, source, [*_largest_first(ours), *_largest_first(others)], report, progress)  # 2, 3, 4
     node.catch_up()  # 5
     node.tell()
     node.cosign()
@@ -97,26 +83,80 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     return report
 
 
+def recall(node: Node, source: Source) -> Report:
+    """Steps 1 and 2 alone: take back from `source` what it has of our own logs and we lack."""
+    report = Report(source.name)
+    own = set(node.holdings.hosted())
+    ours = [head for head in _offered(node, source).heads if head.checkpoint.origin in own]
+    _take_all(node, source, _largest_first(ours), report, lambda _origin, _done, _size: None)
+    node.catch_up()
+    return report
+
+
+def _offered(node: Node, source: Source) -> heads.Heads:
+    offered = heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX))
+    if offered.organisation != node.organisation:
+        raise RefusedError(f"{source.name} serves another organisation ({offered.organisation[:16] or 'none'})")
+    return offered
+
+
+def _largest_first(offered: list[Head]) -> list[Head]:
+    return sorted(offered, key=lambda head: -head.checkpoint.size)
+
+
+def _take_all(node: Node, source: Source, offered: list[Head], report: Report, progress: Progress) -> None:
+    """Take one log after the other. What is wrong with one stands in the report; a line that breaks ends it."""
+    policy = node.policies()
+    for head in offered:
+        origin = head.checkpoint.origin
+        before = node.holdings.tree(origin).size
+        try:
+            _take(node, source, head, policy, progress)
+        except ConcordError as e:
+            report.wrong.setdefault(origin, e)
+            if isinstance(e, UnreachableError):
+                return
+        grown = node.holdings.tree(origin).size - before
+        if grown > 0:
+            report.entries[origin] = report.entries.get(origin, 0) + grown
+            policy = node.policies()
+
+
 def _take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy], progress: Progress) -> None:
     """Bring our copy of one log to `head`, if it may grow there, and take its cosignatures."""
     origin = head.checkpoint.origin
     tree = node.holdings.tree(origin)
     if tree.head == head:
         return
-    disputed = origin in node.disputes()
     node.holdings.gather(head, policy(origin))
-    if disputed:
+    if origin in node.disputes():
         good = node.holdings.cosigned(origin)
-        if good is None or good.checkpoint != head.checkpoint:
-            return  # of a disputed log only what was well cosigned is taken
-        if tree.size and not _continues(tree, head):
-            with tree.lock():
-                tree.set_aside()
-    if head.checkpoint.size > tree.size:
+        if good is not None and good.checkpoint == head.checkpoint:
+            _side_with(node, source, head, progress)
+    elif head.checkpoint.size > tree.size:
         _grow(node, source, head, progress)
-        node.holdings.gather(head, node.policy(origin))  # with the keys that it has just brought
     else:
         compare(node, head)
+
+
+def _side_with(node: Node, source: Source, head: Head, progress: Progress) -> None:
+    """Bring our copy of a disputed log to what was well cosigned of it.
+
+    If ours is shown to be of another branch, it is set aside first.
+    """
+    tree = node.holdings.tree(head.checkpoint.origin)
+    if head.checkpoint.size > tree.size:
+        try:
+            _grow(node, source, head, progress)
+        except ForkedError:
+            pass  # its tiles prove that ours is no part of it
+        else:
+            return
+    elif _continues(tree, head):
+        return
+    with tree.lock():
+        tree.set_aside()
+    _grow(node, source, head, progress)
 
 
 def compare(node: Node, head: Head) -> None:
@@ -152,6 +192,7 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
         tree.stage_identities(intake.identities)
         node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
         tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
+    node.holdings.gather(head, node.policy(origin))
 
 
 def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> Intake:
