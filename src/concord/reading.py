@@ -79,7 +79,7 @@ def count_records(node: Node) -> dict[str, int]:
     """How many records there are of each type; of type "" those that say of none."""
     with node.reading() as db:
         counted = select(records.c.type, func.count()).group_by(records.c.type).order_by(records.c.type)
-        return dict(db.execute(counted).tuples().all())
+        return dict(map(tuple, db.execute(counted)))
 
 
 def find_record(node: Node, origin: str, index: int) -> Found:

@@ -14,6 +14,8 @@ ended) is computed when it is asked for.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -75,5 +77,14 @@ def table(tables: MetaData, name: str, *columns: Column[Any], several: bool = Fa
 
 def row_of(kept: Table, said: Record, **others: Any) -> Row:
     """A row whose columns are the fields of `said` that bear their names, but for those given as `others`."""
-    names = (column.name for column in kept.c if column.name not in ("origin", "index"))
-    return kept, {name: others[name] if name in others else getattr(said, name) for name in names}
+    names, values_of = _fields_of(kept, tuple(others))
+    return kept, {**dict(zip(names, values_of(said), strict=True)), **others}
+
+
+@cache
+def _fields_of(kept: Table, others: tuple[str, ...]) -> tuple[list[str], Callable[[Record], tuple[Any, ...]]]:
+    """The columns of a table that are filled from fields of a record, and what reads these fields."""
+    names = [column.name for column in kept.c if column.name not in ("origin", "index", *others)]
+    if len(names) == 1:
+        return names, lambda said: (getattr(said, names[0]),)
+    return names, attrgetter(*names) if names else lambda _: ()

@@ -142,8 +142,8 @@ class Tree:
 
     # Growing, under the lock
 
-    def stage(self, edge: Edge, entries: list[bytes]) -> Edge:
-        """Write `entries` after `edge`, durable and not yet published; the edge after them."""
+    def stage(self, edge: Edge, entries: list[bytes], *, durable: bool = True) -> Edge:
+        """Write `entries` after `edge`, not yet published; the edge after them. What is not durable must be settled."""
         grown, full = tile.grow(edge, [merkle.leaf_hash(entry) for entry in entries])
         files = {str(part.place): bytes(part) for part in (*full, *grown.tiles())}
         index, width = divmod(edge.size, WIDTH)
@@ -151,8 +151,12 @@ class Tree:
         for number, start in enumerate(range(0, len(run), WIDTH), index):
             part = run[start : start + WIDTH]
             files[str(Place(None, number, len(part)))] = tile.bundle(part)
-        self._storage.write({self._prefix + name: content for name, content in files.items()})
+        self._storage.write({self._prefix + name: content for name, content in files.items()}, durable=durable)
         return grown
+
+    def settle(self) -> None:
+        """Make durable what was staged and is not yet."""
+        self._storage.settle()
 
     def stage_identities(self, entries: list[bytes]) -> None:
         """Write the whole list of the log's identity records, durable."""
@@ -169,14 +173,18 @@ class Tree:
 
     def keep_progress(self, edge: Edge, identities: list[bytes]) -> None:
         """Remember how far an unfinished copy has come, so that it goes on from there. Nothing of it is verified yet."""
-        self._storage.write({f"{self._prefix}progress": tile.bundle([b"%d" % edge.size, *identities])})
+        progress = {f"{self._prefix}progress": tile.bundle([b"%d" % edge.size, *identities])}
+        self._storage.write(progress, durable=False)
 
     def progress(self) -> tuple[Edge, list[bytes]]:
         """Where to go on: after what an unfinished copy left, or else after the published tree."""
         size, *identities = _unbundle(self._storage.read(f"{self._prefix}progress") or b"") or [b"0"]
         if int(size) <= self.size:
             return self.edge(), self.identities()
-        return tile.edge_of(int(size), lambda place: self._storage.read(self._prefix + str(place)) or b""), identities
+        try:
+            return tile.edge_of(int(size), lambda place: self._storage.read(self._prefix + str(place)) or b""), identities
+        except MalformedError:  # the machine went down before all of it was on the disk
+            return self.edge(), self.identities()
 
     def start_over(self) -> None:
         """Forget what an unfinished copy left: it was not the log's."""

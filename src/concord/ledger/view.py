@@ -187,7 +187,7 @@ class View:
         A source with a smaller size than was applied before makes the view begin anew.
         """
         with self.reading() as db:
-            before: dict[str, int] = dict(db.execute(select(logs.c.origin, logs.c.size)).tuples().all())
+            before: dict[str, int] = dict(map(tuple, db.execute(select(logs.c.origin, logs.c.size))))
         if any(size < before.get(origin, 0) for origin, (_, size) in sources.items()):
             self.rebuild()
             before = {}
@@ -382,6 +382,8 @@ class _Step:
         An identity is checked against the one before, and holds from here on. ForgedError if seals are missing.
         """
         standing = self._standing_of(origin)
+        if sealed is None and standing and standing[-1][0] < index:
+            return standing[-1][1]
         current = next((said for place, said in reversed(standing) if place < index), None)
         if isinstance(sealed, Identity):
             standing.append((index, identity.follow(current, sealed) if current else identity.first(sealed)))

@@ -22,7 +22,7 @@ class Memory:
     def sizes(self) -> dict[str, int]:
         """The size last cosigned of each origin."""
         with reading(self._engine) as db:
-            return dict(db.execute(select(witnessed.c.origin, witnessed.c.size)).tuples().all())
+            return dict(map(tuple, db.execute(select(witnessed.c.origin, witnessed.c.size))))
 
     def swap(self, old: int, head: Head) -> bool:
         checkpoint = head.checkpoint
@@ -42,7 +42,7 @@ class Memory:
 
 def disputes(db: Connection) -> dict[str, bytes]:
     """The logs known to have signed two trees, each with the evidence as an entry."""
-    return dict(db.execute(select(dispute.c.origin, dispute.c.entry)).tuples().all())
+    return dict(map(tuple, db.execute(select(dispute.c.origin, dispute.c.entry))))
 
 
 def remember(db: Connection, origin: str, entry: bytes, now: int) -> bool:

@@ -31,7 +31,7 @@ from concord.edges.peer.pull import pull
 from concord.errors import ConcordError, RefusedError, UnreachableError
 from concord.ledger.blobs import Blobs
 from concord.ledger.holdings import Holdings
-from concord.ledger.identity import label
+from concord.ledger.identity import label, witness_name
 from concord.ledger.keyring import Keyring, NewMember
 from concord.ledger.mirror import signed_by
 from concord.ledger.record import ENCODER
@@ -189,6 +189,7 @@ class World:
 
     def _stop(self, host: Host) -> None:
         host.up = False
+        host.storage.cut_power(lambda _: self.random.random() < 0.5)
         if self.twin is not None and host is self.hosts[0]:
             self._start(host)  # whoever lies well does not go down
 
@@ -213,6 +214,17 @@ class World:
         host.private = _load(host.backup.private)
         host.unheard = {other.name for other in others}
         self._start(host)
+        self._forget_lost()
+
+    def _forget_lost(self) -> None:
+        """What a witness signed counts no more if only lost disks knew of it: nobody was told, and nobody can tell."""
+        for witness in self.hosts:
+            name, remembered = witness_name(witness.member.origin), witness.node.memory.sizes()
+            for (signer, origin), sizes in self.signed.items():
+                if signer == name:
+                    shown = {size for host in self.hosts for size in _signed_sizes(host, origin, name)}
+                    known = {size: root for size, root in sizes.items() if size <= remembered.get(origin, 0) or size in shown}
+                    self.signed[signer, origin] = known
 
     def _may_restore(self, host: Host) -> bool:
         """Not the liar, and not a witness that would forget what it signed of the liar: nothing can bring that back."""
@@ -383,6 +395,13 @@ def _load(content: bytes) -> Engine:
     assert raw is not None
     raw.deserialize(content)
     return engine
+
+
+def _signed_sizes(host: Host, origin: str, name: str) -> Iterator[int]:
+    """The sizes at which a host holds a cosignature by `name` on a log."""
+    for head in (host.node.holdings.tree(origin).head, host.node.holdings.cosigned(origin)):
+        if head is not None and any(line.name == name for line in head.note.signatures):
+            yield head.checkpoint.size
 
 
 def _size(backup: Backup, origin: str) -> int:

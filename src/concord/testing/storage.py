@@ -22,19 +22,37 @@ class MemoryStorage:
         self.files: dict[str, bytes] = dict(files or {})
         self.room = room
         self.crash: Callable[[list[str]], int | None] = lambda _: None
+        self._unsettled: dict[str, bytes | None] = {}
         self._lock = RLock()
 
     def read(self, name: str) -> bytes | None:
         return self.files.get(name)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
         landed = self.crash(list(files))
         if landed is not None:
             self.files |= dict(list(files.items())[:landed])
             raise CrashError
         if self.room is not None and sum(map(len, self.files.values())) + sum(map(len, files.values())) > self.room:
             raise StorageError("the disk is full; nothing acknowledged is lost. Free some space, then do it again")
+        for name in files:
+            if durable:
+                self._unsettled.pop(name, None)
+            else:
+                self._unsettled.setdefault(name, self.files.get(name))
         self.files |= files
+
+    def settle(self) -> None:
+        self._unsettled.clear()
+
+    def cut_power(self, lost: Callable[[str], bool]) -> None:
+        """Lose what was never settled: each file for which `lost` says so is as it was before."""
+        for name, before in self._unsettled.items():
+            if lost(name) and before is None:
+                self.files.pop(name, None)
+            elif lost(name) and before is not None:
+                self.files[name] = before
+        self._unsettled.clear()
 
     def remove(self, names: Iterable[str]) -> None:
         for name in list(names):

@@ -192,10 +192,12 @@ def cut_bundle(raw: bytes, width: int) -> tuple[list[bytes], int]:
     position, end = 0, len(raw)
     for _ in range(width):
         start = position + 2
-        position = start + int.from_bytes(raw[position:start], "big")
-        if start > end or position > end:
+        if start > end:
             raise MalformedError(f"an entry bundle cut off after {len(entries)} of {width} entries")
+        position = start + (raw[position] << 8) + raw[position + 1]
         entries.append(raw[start:position])
+    if position > end:
+        raise MalformedError(f"an entry bundle cut off in the last of {width} entries")
     return entries, position
 
 

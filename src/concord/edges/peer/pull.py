@@ -189,6 +189,7 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
         except MalformedError:
             tree.start_over()
             raise
+        tree.settle()
         tree.stage_identities(intake.identities)
         node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
         tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
@@ -210,7 +211,7 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
             raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than it may be here")
         pending += intake.take(place, raw)
         if len(pending) >= STAGED or intake.received == head.checkpoint.size:
-            edge = tree.stage(edge, pending)
+            edge = tree.stage(edge, pending, durable=False)
             pending = []
             tree.keep_progress(edge, intake.identities)
             progress(head.checkpoint.origin, intake.received, head.checkpoint.size)

@@ -18,8 +18,11 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes | None:
         """All bytes under `name`, or None if there are none."""
 
-    def write(self, files: Mapping[str, bytes]) -> None:
-        """Set each name to its bytes: each one at once or not at all; all durable on return."""
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
+        """Set each name to its bytes: each one at once or not at all; all durable on return, or (if not) once settled."""
+
+    def settle(self) -> None:
+        """Make durable whatever was written and is not yet."""
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget the names; those not there are passed over. Not durable before the next write."""

@@ -37,24 +37,27 @@ class Files:
         except OSError as e:
             raise told(e, self.root / name) from e
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
         ready: list[tuple[Path, Path]] = []
         try:
             for name, content in files.items():
                 target = self.root / name
                 ready.append((_temporary(target), target))
                 _write_new(ready[-1][0], content)
-            for temporary, _ in ready:
-                _sync(temporary)
+            if durable:
+                _sync(temporary for temporary, _ in ready)
             for temporary, target in ready:
                 temporary.replace(target)
-            for folder in {target.parent for _, target in ready}:
-                _sync(folder)
+            if durable:
+                _sync({target.parent for _, target in ready})
         except OSError as e:
             for temporary, _ in ready:
                 with suppress(OSError):
                     temporary.unlink()
             raise told(e, self.root) from e
+
+    def settle(self) -> None:
+        os.sync()  # for many files at once this costs less than a sync for each
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:
@@ -119,15 +122,16 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
+    _sync([folder.parent])
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _sync(paths: Iterable[Path]) -> None:
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _open_lock(path: Path) -> int:

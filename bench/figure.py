@@ -1,0 +1,49 @@
+"""One figure: what was measured, what was promised, and what a peer does with the same work."""
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`target` is a promise such as ("<=", 0.25) or (">=", 3000), in `unit`. `peer` names the peer, `beside` is its value."""
+
+    name: str
+    value: float
+    unit: str
+    target: tuple[str, float]
+    peer: str
+    beside: float | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the promise is kept."""
+        sign, bound = self.target
+        return {"<=": operator.le, ">=": operator.ge}[sign](self.value, bound)
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as good as the peer: over 1 is better, whether more or less is better."""
+        if not self.beside:
+            return None
+        return self.value / self.beside if self.target[0] == ">=" else self.beside / self.value
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in latest.json."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "target": f"{self.target[0]} {self.target[1]:g}",
+            "ok": self.ok,
+            "peer": self.peer if self.beside is None else f"{self.peer}: {self.beside:.4g} {self.unit}",
+            "ratio": self.ratio,
+        }
+
+    def line(self) -> str:
+        """As a line of the table."""
+        beside = f"{self.peer}: {self.beside:,.4g} {self.unit}" if self.beside is not None else self.peer
+        ratio = f"{self.ratio:.2f} times as good" if self.ratio else "–"
+        mark = "" if self.ok else " **missed**"
+        return f"| {self.name} | {self.value:,.4g} {self.unit}{mark} | {self.target[0]} {self.target[1]:,g} | {beside} | {ratio} |"
