@@ -3,7 +3,6 @@
     logs/<sha-256 of the origin, hex>/checkpoint            signed note; what it does not cover does not count
     logs/<…>/tile/entries/000, tile/0/000, tile/1/000.p/1   as in `concord.tlog.tile`
     logs/<…>/identity                                       the log's identity records so far, as an entry bundle
-    logs/<…>/progress                                       how far an unfinished copy has come, and its identity records
 
 The layout is that of a C2SP mirror, so that any static web server can serve it. The order of writing is the rule that
 makes crashes harmless: bundles and tiles first, durable; the checkpoint last. What a crash leaves beyond the checkpoint is
@@ -166,29 +165,20 @@ class Tree:
         """Make `signed` the checkpoint. Its tree is staged, and its signatures checked, by the caller."""
         before = self.size
         self._storage.write({f"{self._prefix}checkpoint": bytes(signed)})
-        self._storage.remove([f"{self._prefix}progress"])
         outdated = _partials(before) - _partials(self.size)
         if outdated:
             self._storage.remove(self._prefix + name for name in outdated)
 
-    def keep_progress(self, edge: Edge, identities: list[bytes]) -> None:
-        """Remember how far an unfinished copy has come, so that it goes on from there. Nothing of it is verified yet."""
-        progress = {f"{self._prefix}progress": tile.bundle([b"%d" % edge.size, *identities])}
-        self._storage.write(progress, durable=False)
+    def left_over(self, place: Place) -> bytes | None:
+        """The bytes of a bundle that an unfinished copy left beyond the published size, or None. Nothing of it is verified."""
+        return self._storage.read(self._prefix + str(place))
 
-    def progress(self) -> tuple[Edge, list[bytes]]:
-        """Where to go on: after what an unfinished copy left, or else after the published tree."""
-        size, *identities = _unbundle(self._storage.read(f"{self._prefix}progress") or b"") or [b"0"]
-        if int(size) <= self.size:
-            return self.edge(), self.identities()
-        try:
-            return tile.edge_of(int(size), lambda place: self._storage.read(self._prefix + str(place)) or b""), identities
-        except MalformedError:  # the machine went down before all of it was on the disk
-            return self.edge(), self.identities()
-
-    def start_over(self) -> None:
-        """Forget what an unfinished copy left: it was not the log's."""
-        self._storage.remove([f"{self._prefix}progress"])
+    def clear(self, size: int) -> None:
+        """Remove what an unfinished copy of `size` left beyond the published size: it was not the log's."""
+        published = self.size
+        kept = _partials(published)
+        names = [str(place) for place in (*tile.places(published, size), *tile.bundle_places(published, size))]
+        self._storage.remove(self._prefix + name for name in names if name not in kept)
 
     def forget(self) -> None:
         """Remove everything of this log."""

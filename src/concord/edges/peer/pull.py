@@ -179,15 +179,17 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
     origin, room = head.checkpoint.origin, node.room_for(head.checkpoint.origin)
     tree = node.holdings.tree(origin)
     with tree.lock():
+        if origin in node.holdings.hosted():
+            tree.clear(head.checkpoint.size)  # what a crash of ours left there was never signed
         try:
             intake = _receive(source, head, tree, room, progress)
             intake.verified()
         except ForgedError as e:
-            tree.start_over()
+            tree.clear(head.checkpoint.size)
             _investigate(node, source, head)
             raise ForgedError(f"{e}; what {source.name} sent of it is not its") from e
         except MalformedError:
-            tree.start_over()
+            tree.clear(head.checkpoint.size)
             raise
         tree.settle()
         tree.stage_identities(intake.identities)
@@ -197,15 +199,15 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
 
 
 def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> Intake:
-    """The entries that are new, staged on the way, so that a line that breaks costs little."""
-    edge, identities = tree.progress()
-    if edge.size >= head.checkpoint.size:
-        edge, identities = tree.edge(), tree.identities()
-    intake = Intake(edge, identities, head)
+    """The entries that are new, staged on the way.
+
+    What a pull that broke off left on the disk is used before the line is: it is verified with the rest, at the end.
+    """
+    edge, log = tree.edge(), folder(head.checkpoint.origin)
+    intake = Intake(edge, tree.identities(), head)
     pending: list[bytes] = []
-    log = folder(head.checkpoint.origin)
     for place in intake.wanted():
-        raw = source.get(tile_path(log, place), BUNDLE_SIZE_MAX)
+        raw = tree.left_over(place) or source.get(tile_path(log, place), BUNDLE_SIZE_MAX)
         room -= len(raw)
         if room < 0:
             raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than it may be here")
@@ -213,7 +215,6 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
         if len(pending) >= STAGED or intake.received == head.checkpoint.size:
             edge = tree.stage(edge, pending, durable=False)
             pending = []
-            tree.keep_progress(edge, intake.identities)
             progress(head.checkpoint.origin, intake.received, head.checkpoint.size)
     intake.grow(edge)
     return intake
