@@ -17,19 +17,19 @@ from concord.config import Settings
 from concord.errors import ClockError, MalformedError, MissingError, RefusedError
 from concord.ledger import evidence, witness
 from concord.ledger import identity as identities
-from concord.ledger.blobs import Blobs
+from concord.ledger.blobs import Blobs, Tombstone
 from concord.ledger.evidence import Evidence
 from concord.ledger.holdings import Holdings
 from concord.ledger.identity import Identity
 from concord.ledger.keyring import OFFICE, NewMember, PrivateKey
 from concord.ledger.pillar import Role
 from concord.ledger.record import ENCODER, Record, Sealed, read_header, seal, tag
-from concord.ledger.statements import LEDGER
+from concord.ledger.statements import LEDGER, Erase, erasures
 from concord.ledger.statements import evidence as evidence_table
 from concord.ledger.storage.database import reading, writing
 from concord.ledger.storage.database import version as database_version
 from concord.ledger.tree import Head
-from concord.ledger.view import View
+from concord.ledger.view import View, blobs, logs
 from concord.pillars import members
 from concord.pillars.members import Charter, Effect, Roster, Said, Standing
 from concord.pillars.members import view as members_view
@@ -230,6 +230,8 @@ class Node:
         indexes = self.holdings.log(record.by).append([entry])  # 5
         self._last_at[record.by] = record.at
         self.catch_up([record.by])
+        if isinstance(record, Erase):
+            self.erase()
         return Receipt(record.by, indexes[0], leaf_hash(entry).hex())
 
     def _role(self, kind: type[Record]) -> Role:
@@ -286,6 +288,20 @@ class Node:
             memory.remember(db, found.accused, ENCODER.encode(found), self.clock())
         self._disputes_found += 1
         self.catch_up()
+
+    def erase(self) -> int:
+        """Erase the blobs whose publishers asked for it, unless another member publishes the same bytes; how many."""
+        asked = select(erasures.c.blob, erasures.c.origin, erasures.c.reason)
+        named = select(blobs.c.blob, logs.c.origin, blobs.c.size).join(logs, logs.c.log == blobs.c.log).distinct()
+        with self.reading() as db:
+            publishers: dict[str, dict[str, int]] = {}
+            wanted = [(blob, origin, reason) for blob, origin, reason in db.execute(asked) if self.blobs.erased(blob) is None]
+            for blob, origin, size in db.execute(named.where(blobs.c.blob.in_({blob for blob, _, _ in wanted}))):
+                publishers.setdefault(blob, {})[origin] = size
+        due = [(blob, origin, reason) for blob, origin, reason in wanted if set(publishers.get(blob, {})) == {origin}]
+        for blob, origin, reason in due:
+            self.blobs.erase(blob, Tombstone(by=origin, reason=reason, at=self.clock(), size=publishers[blob][origin]))
+        return len(due)
 
     def tell(self) -> None:
         """Say the evidence that we know of and that stands in no undisputed log, in the first of our own logs that may."""

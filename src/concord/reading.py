@@ -280,6 +280,14 @@ def blobs_of(node: Node, found: Found) -> list[dict[str, Any]]:
     ]
 
 
+def deposited(node: Node) -> list[dict[str, Any]]:
+    """The blobs that members published under a name, the newest first."""
+    columns = (deposits.c.name, deposits.c.origin, deposits.c.index, deposits.c.blob, deposits.c.size, deposits.c.media)
+    with node.reading() as db:
+        rows = [dict(row) for row in db.execute(select(*columns).order_by(deposits.c.origin, deposits.c.index.desc())).mappings()]
+    return [row | {"here": node.blobs.have(row["blob"])} for row in rows]
+
+
 def public_blob(node: Node, digest: str) -> str:
     """A file name for a blob that some record names and that is not personal. MissingError if none does."""
     with node.reading() as db:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from concord.cli import bundle, charter, log, member, node, peer, person, proof, record, token
+from concord.cli import blob, bundle, charter, log, member, node, peer, person, proof, record, token
 
 app = typer.Typer(
     name="concord",
@@ -37,6 +37,7 @@ for name, group in (
     ("log", log.app),
     ("record", record.app),
     ("proof", proof.app),
+    ("blob", blob.app),
     ("peer", peer.app),
     ("bundle", bundle.app),
     ("person", person.app),

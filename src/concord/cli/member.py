@@ -84,6 +84,37 @@ def leave(
     _say(shell, member, "members.leave", lambda node: {"effective": node.clock() + days * 86_400, "reason": reason})
 
 
+@command(app, "rotate")
+def rotate(
+    shell: Shell,
+    what: Annotated[str, typer.Argument(metavar="KEY", help="log, witness, office or root.")],
+    member: ForOption = None,
+) -> None:
+    """Change a key of a member of this node. Its root keys have to be in keys/ for it (for root: the next-… keys)."""
+    from concord.errors import SettingsError
+    from concord.operations import keys
+
+    if what not in ("log", "witness", "office", "root"):
+        raise SettingsError(f"there is no key {what!r} to change; there are log, witness, office and root")
+    node = shell.node()
+    origin = shell.origin(node, member) if member else shell.admin(node).origin
+    said = keys.rotate(node, shell.home, origin, what)  # type: ignore[arg-type]
+    node.cosign()
+    shell.result({"origin": said.origin, "index": said.index, "leaf": said.leaf}, f"{what} key changed: {said.origin} {said.index}")
+
+
+@command(app, "retire")
+def retire(shell: Shell, member: ForOption = None) -> None:
+    """Leave only the newest log key of a member of this node, once all peers have seen the change."""
+    from concord.operations import keys
+
+    node = shell.node()
+    origin = shell.origin(node, member) if member else shell.admin(node).origin
+    said = keys.retire(node, shell.home, origin)
+    node.cosign()
+    shell.result({"origin": said.origin, "index": said.index, "leaf": said.leaf}, f"one log key left: {said.origin} {said.index}")
+
+
 def _say(shell: Shell, member: str | None, kind: str, fields: Any) -> None:
     from concord.node import kind_of
 

@@ -7,7 +7,7 @@ A pull from one source:
    backup, and take back what is ours before we sign anything;
 3. every other log that may have room here grows by what is new: entries, verified from the bottom up;
 4. cosignatures are gathered; evidence of two trees is held against the log that signed them;
-5. what is new is read into the view; our witnesses cosign it; blobs that new records name are fetched;
+5. what is new is read into the view; our witnesses cosign it; blobs are erased or fetched as records say;
 6. the peer is given what it lacks of our own logs.
 
 One log that is forged, malformed or too large stops none of the others: it stands in the report, with whose fault it is.
@@ -76,6 +76,7 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     ours = [head for head in offered.heads if head.checkpoint.origin in own]
     _take_all(node, source, [*_largest_first(ours), *_largest_first(others)], report, progress)  # 2, 3, 4
     node.catch_up()  # 5
+    node.erase()
     node.tell()
     node.cosign()
     _fetch_blobs(node, source, report)
