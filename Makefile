@@ -3,6 +3,7 @@
 # make check   lint, types, import laws, docs
 # make bench   the promises of speed beside their peers, into bench/out/latest.json
 # make setup   the preparation alone
+# make reference  docs/reference.md, from the code
 # make lock    pins and hashes of all dependencies, from pyproject.toml
 
 PORT ?= 8600
@@ -10,7 +11,7 @@ HOME_DIR ?= var/home
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup test check bench lock format clean
+.PHONY: run setup test check bench lock reference format clean
 
 run: .venv/base.stamp
 	$(BIN)/concord --home "$(HOME_DIR)" serve --demo --port "$(PORT)"
@@ -28,6 +29,9 @@ check: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
+
+reference: .venv/dev.stamp
+	$(BIN)/python docs/reference.py
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .

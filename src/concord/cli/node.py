@@ -24,7 +24,9 @@ def init(
     member: Annotated[str | None, typer.Option(metavar="ID", help="Short name of the member: a-z, 0-9, hyphens.")] = None,
     name: Annotated[str | None, typer.Option(help="Full name of the member.")] = None,
     country: Annotated[str | None, typer.Option(metavar="CC", help="Its country, ISO 3166-1: two capital letters.")] = None,
-    class_: Annotated[str | None, typer.Option("--class", help="Its class in the charter; otherwise the first that votes.")] = None,
+    class_: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Its class in the charter; otherwise the first that votes.")
+    ] = None,
     charter: Annotated[str | None, typer.Option(metavar="FILE|PRESET", help="Found an organisation with this charter.")] = None,
     join: Annotated[str | None, typer.Option(metavar="URL", help="Apply to the organisation that this node serves.")] = None,
     organisation: Annotated[str | None, typer.Option(metavar="DIGEST", help="Join only the organisation with this digest.")] = None,
