@@ -35,22 +35,22 @@ from concord.tlog.tile import ENTRY_SIZE_MAX
 
 NUMBER_MAX = 2**53 - 1
 
-_HEX_32 = "^[0-9a-f]{64}$"
+_HEX_32 = r"^[0-9a-f]{64}\Z"  # not $, which lets a line break pass at the end
 _REF = "a reference to another record"
 
 Digest = Annotated[str, Meta(pattern=_HEX_32, description="SHA-256, 64 hexadecimal digits")]
 Ref = Annotated[str, Meta(pattern=_HEX_32, title=_REF, description="the leaf hash of another record, 64 hexadecimal digits")]
 KeyHex = Annotated[str, Meta(pattern=_HEX_32, description="an Ed25519 public key, 64 hexadecimal digits")]
-Origin = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-*,-~]+$", description="the origin of a log")]
+Origin = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-*,-~]+\Z", description="the origin of a log")]
 Time = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="POSIX seconds")]
 Count = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
-Name = Annotated[str, Meta(pattern="^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", description="a short name: a-z, 0-9 and inner hyphens")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z", description="a short name: a-z, 0-9, inner hyphens")]
 Line = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\n]+\Z", description="one line of words")]
 Text = Annotated[str, Meta(max_length=20_000, description="words, with line breaks")]
-Url = Annotated[str, Meta(max_length=500, pattern="^https?://[!-~]+$", description="an absolute http or https address")]
-CountryCode = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
-Language = Annotated[str, Meta(pattern="^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="a BCP 47 language tag")]
-Media = Annotated[str, Meta(pattern="^[a-z0-9.+-]+/[a-z0-9.+-]+$", max_length=100, description="a media type")]
+Url = Annotated[str, Meta(max_length=500, pattern=r"^https?://[!-~]+\Z", description="an absolute http or https address")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?\Z", description="a BCP 47 language tag")]
+Media = Annotated[str, Meta(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+\Z", max_length=100, description="a media type")]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
