@@ -136,7 +136,7 @@ class Codec:
             raise MalformedError(str(e)) from e
         if ENCODER.encode(record) != entry:
             raise NotCanonicalError("not the canonical spelling of this record")
-        if b"\\" in entry and _CONTROL.search(entry):
+        if (b"\\" in entry or b"\x7f" in entry or b"\xc2" in entry) and _CONTROL.search(entry):
             raise MalformedError("a control character in a string")
         return record
 
@@ -157,8 +157,9 @@ class Codec:
 
 
 ENCODER = msgspec.json.Encoder(order="sorted")
-# In canonical JSON a control character is always escaped; a backslash before it that is itself escaped comes in a pair.
-_CONTROL = re.compile(rb"(?<!\\)(?:\\\\)*\\[bfrtu]")
+# In canonical JSON a control character of ASCII is always escaped, but for DEL, and those of Latin-1 never are. A backslash before
+# an escape that is itself escaped comes in a pair.
+_CONTROL = re.compile(rb"(?<!\\)(?:\\\\)*\\[bfrtu]|\x7f|\xc2[\x80-\x9f]")
 _HEADER = msgspec.json.Decoder(Header)
 
 
