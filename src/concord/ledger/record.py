@@ -121,7 +121,7 @@ class Codec:
 
     def encode(self, record: Record) -> bytes:
         """The one spelling of `record`. TooLargeError over ENTRY_SIZE_MAX; MalformedError if it is not within the profile."""
-        entry = ENCODER.encode(record)
+        entry = _spell(record)
         self.decode(entry)
         return entry
 
@@ -187,7 +187,7 @@ def sealed_by(record: Sealed, keys: Iterable[str]) -> int:
 
 def sealed_message(record: Sealed) -> bytes:
     """What a seal signs: the record's own bytes without seals, after a line that says what this is."""
-    return b"concord/seal/v1\n" + ENCODER.encode(msgspec.structs.replace(record, seals=()))
+    return b"concord/seal/v1\n" + _spell(msgspec.structs.replace(record, seals=()))
 
 
 def ref_fields(kind: type[Record]) -> tuple[str, ...]:
@@ -205,6 +205,13 @@ def detached_fields(kind: type[Record]) -> tuple[str, ...]:
 def fields(record: Record) -> dict[str, Any]:
     """The record's own fields as builtin values, for its sentence and for display."""
     return msgspec.to_builtins(record)  # type: ignore[no-any-return]
+
+
+def _spell(record: Record) -> bytes:
+    try:
+        return ENCODER.encode(record)
+    except UnicodeEncodeError as e:
+        raise MalformedError("half of a surrogate pair in a text") from e
 
 
 def _verifies(part: Seal, message: bytes) -> bool:
