@@ -4,7 +4,7 @@ A member's first record says its identity: `k` of `n` root keys that stay offlin
 at the same time and kept elsewhere), and the keys that the root delegates: for the log, for witnessing others, for organs
 of the member that may bind it. Later identities replace it whole, under one rule:
 
-    same root    sealed by k of its keys
+    same root    sealed by k of its keys; `next` stays as it was
     other root   its digest is the `next` of the identity before, and k of *its* keys sealed
 
 Whoever steals the root keys can therefore not take the root away, and whoever loses them can still go on. Two log keys may
@@ -114,6 +114,8 @@ def follow(before: Identity, said: Identity) -> Identity:
         raise ForgedError(f"identity {said.number} of {said.by} does not follow identity {before.number}")
     if said.root != before.root and said.root.digest() != before.next:
         raise ForgedError(f"identity {said.number} of {said.by} has a root that was not announced")
+    if said.root == before.root and said.next != before.next:
+        raise ForgedError(f"identity {said.number} of {said.by} announces another next root without going to the one announced")
     return _checked(said)
 
 
