@@ -53,7 +53,10 @@ class PrivateKey:
         parts = text.removeprefix(_PREFIX).split("+", 2)
         if not text.startswith(_PREFIX) or len(parts) != 3:
             raise MalformedError("not a private key in signed-note form")
-        raw = unbase64(parts[2], 1 + ed25519.SEED_SIZE)
+        try:
+            raw = unbase64(parts[2], 1 + ed25519.SEED_SIZE)
+        except MalformedError:
+            raise MalformedError("a private key that is cut off or misspelled") from None  # its message repeats the key
         key = cls(parts[0], raw[0], raw[1:])
         if str(key) != text:
             raise MalformedError("a private key whose id does not match")
