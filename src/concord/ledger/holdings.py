@@ -61,7 +61,7 @@ class Holdings:
         """The log of a member just made, with its identity as the first entry."""
         self.keyring = self.keyring.with_keys(member.keys.values())
         entry = ENCODER.encode(member.identity)
-        self.tree(member.origin).stage_identities([entry])
+        self.tree(member.origin).stage_identities([entry], 0)
         self.add(member.origin)
         log = self.log(member.origin)
         log.append([entry])

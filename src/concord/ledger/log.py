@@ -132,8 +132,8 @@ class Log:
             self._edge = None
             grown = tree.stage(edge, entries)  # 3
             identities = [entry for entry in entries if IDENTITY_MARK in entry]
-            if identities:
-                tree.stage_identities([*tree.identities(), *identities])
+            if identities or tree.has_stray_identities():
+                tree.stage_identities([*tree.identities(), *identities], grown.size)
             signed = self._sign(Checkpoint(tree.origin, grown.size, grown.root()))  # 4
             tree.publish(signed)  # 5
             self._edge = grown

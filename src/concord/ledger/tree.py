@@ -2,7 +2,7 @@
 
     logs/<sha-256 of the origin, hex>/checkpoint            signed note; what it does not cover does not count
     logs/<…>/tile/entries/000, tile/0/000, tile/1/000.p/1   as in `concord.tlog.tile`
-    logs/<…>/identity                                       the log's identity records so far, as an entry bundle
+    logs/<…>/identity                                       the log's identity records at a size, and how many were before it
 
 The layout is that of a C2SP mirror, so that any static web server can serve it. The order of writing is the rule that
 makes crashes harmless: bundles and tiles first, durable; the checkpoint last. What a crash leaves beyond the checkpoint is
@@ -91,7 +91,12 @@ class Tree:
 
     def identities(self) -> list[bytes]:
         """The log's identity records, as entries. They are sealed by its root, and verified by whoever uses them."""
-        return _unbundle(self._storage.read(f"{self._prefix}identity") or b"")
+        size, before, entries = self._identities()
+        return entries if size <= self.size else entries[:before]
+
+    def has_stray_identities(self) -> bool:
+        """Whether a crash left identity records that were staged, and whose entries were never published."""
+        return self._identities()[0] > self.size
 
     # Reading
 
@@ -157,9 +162,10 @@ class Tree:
         """Make durable what was staged and is not yet."""
         self._storage.settle()
 
-    def stage_identities(self, entries: list[bytes]) -> None:
-        """Write the whole list of the log's identity records, durable."""
-        self._storage.write({f"{self._prefix}identity": tile.bundle(entries)})
+    def stage_identities(self, entries: list[bytes], size: int) -> None:
+        """Write the whole list of the log's identity records at `size`, durable. Until that is published, those before it count."""
+        head = [b"%d" % size, b"%d" % len(self.identities())]
+        self._storage.write({f"{self._prefix}identity": tile.bundle([*head, *entries])})
 
     def publish(self, signed: Note) -> None:
         """Make `signed` the checkpoint. Its tree is staged, and its signatures checked, by the caller."""
@@ -191,6 +197,11 @@ class Tree:
         names = list(self._storage.names(self._prefix))
         self._storage.write({aside + name.removeprefix(self._prefix): self._storage.read(name) or b"" for name in names})
         self.forget()
+
+    def _identities(self) -> tuple[int, int, list[bytes]]:
+        """The size at which the stored list of identity records holds, how many of them hold before it, and the list."""
+        size, before, *entries = _unbundle(self._storage.read(f"{self._prefix}identity") or b"") or [b"0", b"0"]
+        return int(size), int(before), entries
 
     def _own(self, raw: bytes) -> Head:
         try:

@@ -193,7 +193,7 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
             tree.clear(head.checkpoint.size)
             raise
         tree.settle()
-        tree.stage_identities(intake.identities)
+        tree.stage_identities(intake.identities, intake.received)
         node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
         tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
     node.holdings.gather(head, node.policy(origin))
