@@ -1,9 +1,16 @@
-"""What tests share: where known answers of other projects lie, and how patient hypothesis is."""
+"""What tests share: known answers of other projects, how patient hypothesis is, and how a stranger reads a log."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from concord.ledger.identity import IDENTITY_MARK, read_chain
+from concord.ledger.mirror import signed_by
+from concord.ledger.tree import Tree
+from concord.tlog import merkle, tile
+from concord.tlog.tile import EMPTY_EDGE
 
 settings.register_profile("concord", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("concord")
@@ -17,3 +24,24 @@ def shared_vectors() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared vectors do not lie beside this checkout (../shared/vectors)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def audit() -> Callable[[Tree], list[bytes]]:
+    """The entries of a stored log, once all that is published of it proves to follow from them."""
+
+    def read(tree: Tree) -> list[bytes]:
+        head = tree.head
+        assert head is not None
+        entries = list(tree.entries(0, tree.size))
+        leaves = [merkle.leaf_hash(entry) for entry in entries]
+        assert merkle.root_of(leaves) == head.checkpoint.root
+        edge, full = tile.grow(EMPTY_EDGE, leaves)
+        assert edge == tree.edge()
+        for part in (*full, *edge.tiles()):
+            assert tree.read(part.place) == bytes(part)
+        identities = [entry for entry in entries if IDENTITY_MARK in entry]
+        assert signed_by(head.note, tree.origin, identities) == read_chain(tree.identities())
+        return entries
+
+    return read
