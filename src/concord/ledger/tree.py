@@ -189,14 +189,17 @@ class Tree:
     def forget(self) -> None:
         """Remove everything of this log."""
         self._storage.remove([f"{self._prefix}checkpoint"])
-        self._storage.remove(list(self._storage.names(self._prefix)))
+        self._storage.remove(self._names())
 
     def set_aside(self) -> None:
         """Move everything of this log to `forks/`: it is of a branch that does not stand, and nothing is thrown away."""
         aside = f"forks/{folder(self.origin)}-{self.root.hex()[:16]}/"
-        names = list(self._storage.names(self._prefix))
-        self._storage.write({aside + name.removeprefix(self._prefix): self._storage.read(name) or b"" for name in names})
+        self._storage.write({aside + name.removeprefix(self._prefix): self._storage.read(name) or b"" for name in self._names()})
         self.forget()
+
+    def _names(self) -> list[str]:
+        """All files of this log but its lock, at which others may be waiting."""
+        return [name for name in self._storage.names(self._prefix) if name != f"{self._prefix}lock"]
 
     def _identities(self) -> tuple[int, int, list[bytes]]:
         """The size at which the stored list of identity records holds, how many of them hold before it, and the list."""
