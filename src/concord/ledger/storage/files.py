@@ -62,8 +62,12 @@ class Files:
     def remove(self, names: Iterable[str]) -> None:
         for name in names:
             path = self.root / name
-            with suppress(FileNotFoundError):
+            try:
                 path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as e:
+                raise told(e, path) from e
             with suppress(OSError):  # a folder that is not empty stays
                 path.parent.rmdir()
 
