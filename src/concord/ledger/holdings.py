@@ -8,7 +8,7 @@ A log is *ours* if a key that its identity names for signing is on our keyring. 
 the checkpoint that stands is added to it, one on an older checkpoint is of no more use unless it makes a quorum.
 """
 
-from concord.errors import DamagedError, ForgedError, MissingError, RefusedError
+from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, RefusedError
 from concord.ledger.identity import Identity, read_chain
 from concord.ledger.keyring import Keyring, NewMember, PrivateKey
 from concord.ledger.log import Log
@@ -94,7 +94,7 @@ class Holdings:
         if kept is None or kept[0] != raw:
             try:
                 kept = raw, read_chain(entries) if entries else []
-            except ForgedError as e:
+            except (ForgedError, MalformedError) as e:
                 raise DamagedError(f"the stored identities of {origin} do not verify: {e}") from e
             self._standing[origin] = kept
         return kept[1]

@@ -28,6 +28,7 @@ from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, note, tile
 from concord.tlog.checkpoint import Checkpoint
 from concord.tlog.note import Note
+from concord.tlog.spelling import decimal
 from concord.tlog.tile import WIDTH, Edge, Place
 
 _TRIES = 5  # a reader that finds a partial tile gone looks again: the log has grown meanwhile
@@ -101,13 +102,13 @@ class Tree:
     # Reading
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
-        """The published entries [start, stop), in order. MissingError beyond the published size."""
+        """The published entries [start, stop), in order. MissingError for any that is not published."""
         size = self.size
         if stop > size:
-            raise MissingError(f"{self.origin} has {size} entries, and no entry {stop - 1}")
+            raise MissingError(f"{self.origin} has {size} entries, and not [{start}, {stop})")
         for place in tile.bundle_places(start, stop):
             first = place.index * WIDTH
-            entries, _ = tile.cut_bundle(self._stored(place), place.width)
+            entries, _ = self._bundle(place)
             yield from entries[max(start - first, 0) : stop - first]
 
     def entry(self, index: int) -> bytes:
@@ -118,11 +119,10 @@ class Tree:
         """The bytes of a tile or bundle of the published tree. MissingError if it is not, or not yet, part of it."""
         if place.index * WIDTH + place.width > self.size >> (8 * (place.level or 0)):
             raise MissingError(f"{self.origin} has no {place}")
-        raw = self._stored(place)
         if place.level is not None:
-            return raw[: place.width * merkle.HASH_SIZE]
-        _, length = tile.cut_bundle(raw, place.width)
-        return raw[:length]
+            return self._stored(place)[: place.width * merkle.HASH_SIZE]
+        _, raw = self._bundle(place)
+        return raw
 
     def edge(self) -> Edge:
         """What is needed to grow on from the published tree."""
@@ -203,8 +203,11 @@ class Tree:
 
     def _identities(self) -> tuple[int, int, list[bytes]]:
         """The size at which the stored list of identity records holds, how many of them hold before it, and the list."""
-        size, before, *entries = _unbundle(self._storage.read(f"{self._prefix}identity") or b"") or [b"0", b"0"]
-        return int(size), int(before), entries
+        try:
+            size, before, *entries = _unbundle(self._storage.read(f"{self._prefix}identity") or b"") or [b"0", b"0"]
+            return _number(size), _number(before), entries
+        except (MalformedError, ValueError) as e:
+            raise DamagedError(f"the stored identities of {self.origin} cannot be read: {e}") from e
 
     def _own(self, raw: bytes) -> Head:
         try:
@@ -221,9 +224,25 @@ class Tree:
             count = self.size >> (8 * (place.level or 0))
             width = min(WIDTH, count - place.index * WIDTH)
             raw = self._storage.read(self._prefix + str(Place(place.level, place.index, width)))
+            if raw is not None and place.level is not None and len(raw) != width * merkle.HASH_SIZE:
+                raise self._damaged(place)
             if raw is not None:
                 return raw
-        raise DamagedError(f"{place} of {self.origin} is gone from the disk: take it from a backup, or the log from a peer")
+        raise self._damaged(place)
+
+    def _bundle(self, place: Place) -> tuple[list[bytes], bytes]:
+        """The entries of a bundle of the published tree, and its bytes."""
+        raw = self._stored(place)
+        try:
+            entries, length = tile.cut_bundle(raw, place.width)
+        except MalformedError as e:
+            raise self._damaged(place) from e
+        return entries, raw[:length]
+
+    def _damaged(self, place: Place) -> DamagedError:
+        return DamagedError(
+            f"{place} of {self.origin} is gone or cut off on the disk: take it from a backup, or the log from a peer"
+        )
 
     def _staged(self, place: Place) -> list[bytes]:
         raw = self._storage.read(self._prefix + str(place))
@@ -240,6 +259,10 @@ def _unbundle(raw: bytes) -> list[bytes]:
         entries.append(entry)
         raw = raw[length:]
     return entries
+
+
+def _number(raw: bytes) -> int:
+    return decimal(raw.decode(errors="replace"))
 
 
 def _partials(size: int) -> set[str]:
