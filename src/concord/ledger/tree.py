@@ -104,7 +104,7 @@ class Tree:
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """The published entries [start, stop), in order. MissingError for any that is not published."""
         size = self.size
-        if stop > size:
+        if start < 0 or stop > size:
             raise MissingError(f"{self.origin} has {size} entries, and not [{start}, {stop})")
         for place in tile.bundle_places(start, stop):
             first = place.index * WIDTH
