@@ -2,7 +2,8 @@
 
     logs/<sha-256 of the origin, hex>/checkpoint            signed note; what it does not cover does not count
     logs/<…>/tile/entries/000, tile/0/000, tile/1/000.p/1   as in `concord.tlog.tile`
-    logs/<…>/identity                                       the log's identity records at a size, and how many were before it
+    logs/<…>/identity                                       the log's identity records at a size, and how many were before it;
+                                                            of a copy, how many bytes it takes, too
 
 The layout is that of a C2SP mirror, so that any static web server can serve it. The order of writing is the rule that
 makes crashes harmless: bundles and tiles first, durable; the checkpoint last. What a crash leaves beyond the checkpoint is
@@ -16,7 +17,7 @@ them and is cut out when asked for.
 (2, 0)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from hashlib import sha256
@@ -39,6 +40,11 @@ class Head(NamedTuple):
 
     note: Note
     checkpoint: Checkpoint
+
+
+def weight(entries: Iterable[bytes]) -> int:
+    """How many bytes `entries` take in a log: themselves, the length before each, and its leaf hash."""
+    return sum(len(entry) + 2 + merkle.HASH_SIZE for entry in entries)
 
 
 @lru_cache(maxsize=4096)
@@ -92,8 +98,13 @@ class Tree:
 
     def identities(self) -> list[bytes]:
         """The log's identity records, as entries. They are sealed by its root, and verified by whoever uses them."""
-        size, before, entries = self._identities()
+        size, before, _, entries = self._identities()
         return entries if size <= self.size else entries[:before]
+
+    def taken(self) -> int:
+        """How many bytes the published entries take. It reads them all, unless that was noted with the identities."""
+        size, _, taken, _ = self._identities()
+        return taken if taken and size == self.size else weight(self.entries(0, self.size))
 
     def has_stray_identities(self) -> bool:
         """Whether a crash left identity records that were staged, and whose entries were never published."""
@@ -156,15 +167,19 @@ class Tree:
             part = run[start : start + WIDTH]
             files[str(Place(None, number, len(part)))] = tile.bundle(part)
         self._storage.write({self._prefix + name: content for name, content in files.items()}, durable=durable)
+        self._storage.remove(self._prefix + name for name in _partials(edge.size) - _partials(grown.size) - _partials(self.size))
         return grown
 
     def settle(self) -> None:
         """Make durable what was staged and is not yet."""
         self._storage.settle()
 
-    def stage_identities(self, entries: list[bytes], size: int) -> None:
-        """Write the whole list of the log's identity records at `size`, durable. Until that is published, those before it count."""
-        head = [b"%d" % size, b"%d" % len(self.identities())]
+    def stage_identities(self, entries: list[bytes], size: int, taken: int = 0) -> None:
+        """Write the whole list of the log's identity records at `size`, durable. Until that is published, those before it count.
+
+        `taken` is how many bytes the log takes then; 0 if that is not known.
+        """
+        head = [b"%d" % size, b"%d" % len(self.identities()), b"%d" % taken]
         self._storage.write({f"{self._prefix}identity": tile.bundle([*head, *entries])})
 
     def publish(self, signed: Note) -> None:
@@ -201,11 +216,11 @@ class Tree:
         """All files of this log but its lock, at which others may be waiting."""
         return [name for name in self._storage.names(self._prefix) if name != f"{self._prefix}lock"]
 
-    def _identities(self) -> tuple[int, int, list[bytes]]:
-        """The size at which the stored list of identity records holds, how many of them hold before it, and the list."""
+    def _identities(self) -> tuple[int, int, int, list[bytes]]:
+        """The size at which the stored list of identity records holds, how many hold before it, the bytes taken, and the list."""
         try:
-            size, before, *entries = _unbundle(self._storage.read(f"{self._prefix}identity") or b"") or [b"0", b"0"]
-            return _number(size), _number(before), entries
+            size, before, taken, *entries = _unbundle(self._storage.read(f"{self._prefix}identity") or b"") or [b"0"] * 3
+            return _number(size), _number(before), _number(taken), entries
         except (MalformedError, ValueError) as e:
             raise DamagedError(f"the stored identities of {self.origin} cannot be read: {e}") from e
 

@@ -34,7 +34,7 @@ from concord.errors import (
 )
 from concord.ledger import evidence
 from concord.ledger.mirror import Intake, signed_by
-from concord.ledger.tree import Head, Tree, folder
+from concord.ledger.tree import Head, Tree, folder, weight
 from concord.node import Node
 from concord.tlog import merkle, tile
 from concord.tlog.merkle import HASH_SIZE
@@ -183,7 +183,7 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
         if origin in node.holdings.hosted():
             tree.clear(head.checkpoint.size)  # what a crash of ours left there was never signed
         try:
-            intake = _receive(source, head, tree, room, progress)
+            intake, taken = _receive(source, head, tree, room, progress)
             intake.verified()
         except ForgedError as e:
             tree.clear(head.checkpoint.size)
@@ -193,32 +193,32 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
             tree.clear(head.checkpoint.size)
             raise
         tree.settle()
-        tree.stage_identities(intake.identities, intake.received)
+        tree.stage_identities(intake.identities, intake.received, taken)
         node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
         tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
     node.holdings.gather(head, node.policy(origin))
 
 
-def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> Intake:
-    """The entries that are new, staged on the way.
+def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> tuple[Intake, int]:
+    """The entries that are new, staged on the way, and how many bytes the log takes with them. TooLargeError over `room`.
 
     What a pull that broke off left on the disk is used before the line is: it is verified with the rest, at the end.
     """
-    edge, log = tree.edge(), folder(head.checkpoint.origin)
+    edge, taken, log = tree.edge(), tree.taken(), folder(head.checkpoint.origin)
     intake = Intake(edge, tree.identities(), head)
     pending: list[bytes] = []
     for place in intake.wanted():
-        raw = tree.left_over(place) or source.get(tile_path(log, place), BUNDLE_SIZE_MAX)
-        room -= len(raw)
-        if room < 0:
-            raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than it may be here")
-        pending += intake.take(place, raw)
+        new = intake.take(place, tree.left_over(place) or source.get(tile_path(log, place), BUNDLE_SIZE_MAX))
+        taken += weight(new)
+        if taken > room:
+            raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than the {room} bytes that it may take here")
+        pending += new
         if len(pending) >= STAGED or intake.received == head.checkpoint.size:
             edge = tree.stage(edge, pending, durable=False)
             pending = []
             progress(head.checkpoint.origin, intake.received, head.checkpoint.size)
     intake.grow(edge)
-    return intake
+    return intake, taken
 
 
 def _investigate(node: Node, source: Source, head: Head) -> None:
