@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from concord.errors import DamagedError, MalformedError, MissingError
 from concord.ledger.holdings import Holdings
 from concord.ledger.keyring import Keyring
-from concord.ledger.tree import Tree, folder
+from concord.ledger.tree import Reached, Tree, folder, weight
 from concord.testing import MemoryStorage, make_member
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, tile
@@ -190,9 +190,7 @@ def test_a_reader_whose_partial_tile_goes_while_it_reads_looks_again() -> None:
         def read(self, name: str) -> bytes | None:
             size = next(self.sizes, None) if "entries/000.p/" in name else None
             if size is not None:
-                grow(Tree(MemoryStorage(), KE.origin), 1)
-                other = grown(size)._storage.backup()  # type: ignore[attr-defined]
-                self.files = dict(other)
+                self.files = grown(size)._storage.backup()  # type: ignore[attr-defined]
             return super().read(name)
 
     storage = Racing(grown(30)._storage.backup())  # type: ignore[attr-defined]
@@ -202,48 +200,57 @@ def test_a_reader_whose_partial_tile_goes_while_it_reads_looks_again() -> None:
 # Unfinished copies
 
 
+def published(tree: Tree) -> Reached:
+    return Reached(tree.edge(), tree.identities(), weight(ENTRIES[: tree.size]))
+
+
 def test_an_unfinished_copy_goes_on_where_it_stopped() -> None:
     storage = MemoryStorage()
     tree = grown(100, storage)
-    edge = tree.stage(tree.edge(), ENTRIES[100:400])
-    tree.keep_progress(edge, [b"an identity"])
-    assert Tree(storage, KE.origin).progress() == (edge, [b"an identity"])
+    reached = Reached(tree.stage(tree.edge(), ENTRIES[100:400]), [b"an identity"], 12_345)
+    tree.keep_progress(reached)
+    assert Tree(storage, KE.origin).progress(SIZE) == reached
     assert (tree.size, list(tree.entries(0, 100))) == (100, ENTRIES[:100])
-    tree.publish(signed(tree.stage(tree.progress()[0], ENTRIES[400:])))
+    for most in (1, 100, 399, 400):
+        assert tree.progress(most) == published(tree)
+    tree.publish(signed(tree.stage(reached.edge, ENTRIES[400:])))
     assert list(tree.entries(0, SIZE)) == ENTRIES
-    assert tree.progress() == (tree.edge(), [])
+    assert tree.progress(SIZE + 1) == published(tree)
 
 
-def test_an_unfinished_copy_that_was_not_the_logs_is_forgotten() -> None:
-    storage = MemoryStorage()
-    tree = grown(100, storage)
-    before = storage.backup()
-    tree.keep_progress(tree.stage(tree.edge(), [b"forged"] * 700), [b"forged"])
-    tree.start_over()
-    assert tree.progress() == (tree.edge(), [])
-    assert storage.backup() == before
-    grow(tree, SIZE)
-    assert list(tree.entries(0, SIZE)) == ENTRIES
+def test_what_a_copy_weighs_is_remembered_with_it() -> None:
+    tree = grown(100)
+    tree.keep_progress(Reached(tree.edge(), [], 12_345))
+    assert tree.progress(SIZE).taken == 12_345
+    grow(tree, 101)
+    assert tree.progress(SIZE).taken == weight(ENTRIES[:101])
 
 
-def test_an_unfinished_copy_of_a_new_log_that_was_not_the_logs_leaves_nothing() -> None:
-    storage = MemoryStorage()
-    tree = Tree(storage, KE.origin)
-    tree.keep_progress(tree.stage(EMPTY_EDGE, [b"forged"] * 700), [])
-    tree.start_over()
-    assert storage.backup() == {}
+def test_an_unfinished_copy_that_was_not_the_logs_leaves_nothing() -> None:
+    for size in (0, 100, 256):
+        storage = MemoryStorage()
+        tree = grown(size, storage) if size else Tree(storage, KE.origin)
+        before = storage.backup()
+        edge = tree.edge()
+        for _ in range(3):
+            edge = tree.stage(edge, [b"forged"] * 700)
+            tree.keep_progress(Reached(edge, [b"forged"], 0))
+        tree.start_over()
+        assert storage.backup() == before
+        assert tree.progress(SIZE) == published(tree)
+        grow(tree, SIZE)
+        assert list(tree.entries(0, SIZE)) == ENTRIES
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00", b"\x00\x01x", b"\x00\x03999", b"\x00\x02-1"])
+@pytest.mark.parametrize("content", [b"", b"\x00", b"\x00\x01x", b"\x00\x03999", b"\x00\x02-1\x00\x010", b"\x00\x03999\x00\x010"])
 def test_notes_of_progress_that_cannot_be_read_are_malformed_and_nothing_worse(content: bytes) -> None:
     storage = MemoryStorage()
     tree = grown(100, storage)
     storage.write({f"{PREFIX}progress": content})
-    try:
-        assert tree.progress()[0] == tree.edge()
-    except MalformedError:
-        tree.start_over()
-    assert tree.progress()[0] == tree.edge()
+    with pytest.raises(MalformedError):
+        tree.progress(10_000)
+    tree.start_over()
+    assert tree.progress(10_000) == published(tree)
 
 
 # Branches that do not stand
