@@ -161,13 +161,17 @@ def _side_with(node: Node, source: Source, head: Head, progress: Progress) -> No
 
 
 def compare(node: Node, head: Head) -> None:
-    """Hold a head against what we hold of its log. ForkedError if the log signed both and they do not agree.
+    """Hold a head against what we hold of its log, and against what our witness cosigned of it, which may be more.
 
-    ForgedError if they do not agree and the log never signed `head`. A head larger than our copy says nothing yet.
+    ForkedError if the log signed both and they do not agree; ForgedError if they do not agree and the log never signed `head`.
+    A head larger than our copy says nothing yet, unless it has the size of what was cosigned.
     """
-    tree = node.holdings.tree(head.checkpoint.origin)
+    origin = head.checkpoint.origin
+    tree, last = node.holdings.tree(origin), node.memory.last(origin)
     if not _continues(tree, head):
-        _accuse(node, head, tile.nodes_from(tree.size, tree.read))
+        _accuse(node, tree.head, head, tile.nodes_from(tree.size, tree.read))
+    if last is not None and last.checkpoint.size == head.checkpoint.size and last.checkpoint.root != head.checkpoint.root:
+        _accuse(node, last, head, tile.nodes_from(tree.size, tree.read))
 
 
 def _continues(tree: Tree, head: Head) -> bool:
@@ -228,22 +232,21 @@ def _investigate(node: Node, source: Source, head: Head) -> None:
     """
     log = folder(head.checkpoint.origin)
     try:
-        _accuse(
-            node, head, tile.nodes_from(head.checkpoint.size, lambda place: source.get(tile_path(log, place), WIDTH * HASH_SIZE))
-        )
+        theirs = tile.nodes_from(head.checkpoint.size, lambda place: source.get(tile_path(log, place), WIDTH * HASH_SIZE))
+        _accuse(node, node.holdings.tree(head.checkpoint.origin).head, head, theirs)
     except ForkedError:
         raise
     except (ForgedError, MalformedError, MissingError):
         return  # its tiles are not those of the head either, or it has none
 
 
-def _accuse(node: Node, head: Head, larger: merkle.Node) -> None:
-    """ForkedError if `head` is signed by its log and does not agree with what we hold, and the evidence is held against it.
+def _accuse(node: Node, held: Head | None, head: Head, larger: merkle.Node) -> None:
+    """ForkedError if `head` is signed by its log and does not agree with `held`, and the evidence is held against it.
 
     `larger` reads the larger of the two trees. ForgedError if the log never signed `head`.
     """
     origin = head.checkpoint.origin
-    held, identities = node.holdings.tree(origin).head, node.holdings.tree(origin).identities()
+    identities = node.holdings.tree(origin).identities()
     if held is None:
         return
     signed_by(head.note, origin, identities)
