@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from concord.errors import ForgedError, MalformedError
 from concord.ledger.identity import Identity, read_chain
-from concord.ledger.record import Digest, Origin, Record
+from concord.ledger.record import ENCODER, Digest, Origin, Record
 from concord.ledger.tree import Head
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, note
@@ -32,7 +32,7 @@ class Evidence(Record, frozen=True, tag="ledger.evidence"):
     """`accused` signed two inconsistent trees. `first` and `second` are the signed notes, the smaller first.
 
     `prefix` is the root of the second tree at the size of the first (empty at equal sizes), `proof` leads from there.
-    `identities` are the accused's identity records, word for word.
+    `identities` are the accused's identity records that took effect, word for word.
     """
 
     SAYS: ClassVar[str] = "proves that {accused} signed two different histories"
@@ -87,7 +87,7 @@ def find(by: str, org: str, at: int, one: Head, other: Head, node: Node, identit
         accused=one.checkpoint.origin,
         first=_bare(smaller, identities),
         second=_bare(larger, identities),
-        identities=tuple(entry.decode() for entry in identities),
+        identities=tuple(ENCODER.encode(identity).decode() for identity in read_chain(identities)),
         prefix=prefix,
         proof=tuple(line.hex() for line in proof),
     )
