@@ -5,7 +5,7 @@ also the one place where it is decided who may say what (`Node.say`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from concord.config import Settings
-from concord.errors import ClockError, MalformedError, MissingError, RefusedError
+from concord.errors import ClockError, MalformedError, MissingError, RefusedError, TooLargeError
 from concord.ledger import evidence, witness
 from concord.ledger import identity as identities
 from concord.ledger.blobs import Blobs, Tombstone
@@ -43,6 +43,7 @@ PILLARS = (members.PILLAR,)
 
 CHARTER = "charter"  # the name in storage of the organisation's charter, canonical JSON
 ENOUGH = "enough-members"  # the group in a policy that makes its quorum
+_SAID_ANEW = ("by", "at", "org", "type")  # the fields of a record that `say` fills in
 CLOCK_TOLERANCE = 600  # seconds that a log's last record may be ahead of this machine's clock
 
 
@@ -304,7 +305,10 @@ class Node:
         return len(due)
 
     def tell(self) -> None:
-        """Say the evidence that we know of and that stands in no undisputed log, in the first of our own logs that may."""
+        """Say the evidence that we know of and that stands in no undisputed log, in the first of our own logs that may.
+
+        What is too large for a record, because the accused changed its keys so often, stays with us.
+        """
         disputed = self.disputes()
         with self.reading() as db:
             told = {
@@ -316,7 +320,8 @@ class Node:
         for accused, found in disputed.items():
             if accused not in told and own is not None:
                 fields = msgspec.to_builtins(found)
-                self.say_itself(own, Evidence, {name: fields[name] for name in fields if name not in ("by", "at", "org", "type")})
+                with suppress(TooLargeError):
+                    self.say_itself(own, Evidence, {name: fields[name] for name in fields if name not in _SAID_ANEW})
 
     def _may_sign(self, origin: str, disputed: Mapping[str, Evidence]) -> bool:
         return origin not in disputed and self.holdings.log(origin).paused is None

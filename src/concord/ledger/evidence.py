@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from concord.errors import ForgedError, MalformedError
-from concord.ledger.identity import Identity, read_chain
+from concord.ledger.identity import IDENTITIES_MAX, Identity, read_chain
 from concord.ledger.record import ENCODER, Digest, Origin, Record
 from concord.ledger.tree import Head
 from concord.tlog import checkpoint as checkpoints
@@ -40,7 +40,7 @@ class Evidence(Record, frozen=True, tag="ledger.evidence"):
     accused: Origin
     first: _NoteText
     second: _NoteText
-    identities: Annotated[tuple[Annotated[str, Meta(max_length=20_000)], ...], Meta(min_length=1, max_length=64)]
+    identities: Annotated[tuple[Annotated[str, Meta(max_length=20_000)], ...], Meta(min_length=1, max_length=IDENTITIES_MAX)]
     prefix: Digest | Literal[""] = ""
     proof: Annotated[tuple[Digest, ...], Meta(max_length=63)] = ()
 

@@ -33,6 +33,7 @@ from concord.tlog.note import COSIGNATURE, ED25519, VerifierKey
 
 DOMAIN = "concord.alt"  # RFC 9476: names under .alt are names, and never hosts
 IDENTITY_MARK = b'"type":"ledger.identity"'  # in no string of another record: a quotation mark there is escaped
+IDENTITIES_MAX = 64  # that take effect in one log, so that evidence can always carry them: two a year for a generation
 _DIGEST_DIGITS = 32
 
 
@@ -112,6 +113,8 @@ def follow(before: Identity, said: Identity) -> Identity:
     """`said`, if it may replace `before` in the same log. ForgedError if not."""
     if (said.by, said.number) != (before.by, before.number + 1):
         raise ForgedError(f"identity {said.number} of {said.by} does not follow identity {before.number}")
+    if said.number >= IDENTITIES_MAX:
+        raise ForgedError(f"{said.by} has changed its keys {IDENTITIES_MAX - 1} times, which is as often as one can")
     if said.root != before.root and said.root.digest() != before.next:
         raise ForgedError(f"identity {said.number} of {said.by} has a root that was not announced")
     if said.root == before.root and said.next != before.next:
