@@ -136,6 +136,9 @@ def _take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy
             _side_with(node, source, head, progress)
     elif head.checkpoint.size > tree.size:
         _grow(node, source, head, progress)
+        last = node.memory.last(origin)
+        if last is not None:
+            compare(node, last)
     else:
         compare(node, head)
 
