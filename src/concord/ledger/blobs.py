@@ -226,7 +226,8 @@ class Blobs:
         except OSError as e:
             raise told(e, path) from e
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
     def _settle(self, path: Path, file: BinaryIO, digest: str, suffix: str = "") -> None:
         file.flush()
