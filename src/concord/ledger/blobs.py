@@ -110,8 +110,12 @@ class Blobs:
         """Keep `content`, after `salt` if it is personal (SALT_SIZE random bytes), and give what a record says of it."""
         if len(salt) not in (0, SALT_SIZE):
             raise RuntimeError(f"a salt has {SALT_SIZE} bytes")
+        try:
+            msgspec.convert(media, Media)
+        except msgspec.ValidationError as e:
+            raise MalformedError(f"not a media type: {media[:100]!r}") from e
         digest, size = self.put([salt + content])
-        return Detached(digest=digest, size=size, media=msgspec.convert(media, Media), salted=bool(salt))
+        return Detached(digest=digest, size=size, media=media, salted=bool(salt))
 
     def attached(self, part: Detached) -> bytes:
         """The content that `part` stands for, without its salt. Errors as in `get`."""
