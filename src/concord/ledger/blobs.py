@@ -17,6 +17,7 @@ begins with 32 random bytes, and its digest tells nothing once it is gone.
 (10, b'two pieces', b'pi')
 """
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from concord.errors import DamagedError, ErasedError, ForgedError, HeldError, MalformedError, MissingError, TooLargeError
+from concord.errors import BusyError, DamagedError, ErasedError, ForgedError, HeldError, MalformedError, MissingError, TooLargeError
 from concord.ledger.record import Count, Detached, Line, Media, Part, Time
 from concord.ledger.storage.files import TEMPORARY, told
 
@@ -132,25 +133,27 @@ class Blobs:
         """Take the rest of a blob of `size` bytes, after those that were received before.
 
         What came stays if `pieces` breaks off, and the next call goes on from there. ForgedError if the whole is not what the
-        digest says, and then nothing of it stays.
+        digest says, and then nothing of it stays. BusyError if somebody else receives it at this moment.
         """
         path = self._path(digest, ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
-                for piece in pieces:
-                    if file.tell() + len(piece) > size:
-                        raise MalformedError(f"more than the {size} bytes of blob {digest}")
-                    file.write(piece)
+                _own(file, path)
+                try:
+                    for piece in pieces:
+                        if file.tell() + len(piece) > size:
+                            raise MalformedError(f"more than the {size} bytes of blob {digest}")
+                        file.write(piece)
+                except MalformedError:
+                    path.unlink()
+                    raise
                 file.flush()
                 os.fsync(file.fileno())
+                if file.tell() == size:
+                    self._finish(path, digest)
         except OSError as e:
             raise told(e, path) from e
-        except MalformedError:
-            path.unlink()
-            raise
-        if path.stat().st_size == size:
-            self._finish(path, digest)
 
     def erase(self, digest: str, tombstone: Tombstone) -> None:
         """Forget the bytes and leave a tombstone. Erasing what is not here leaves one too, so that it is not fetched."""
@@ -250,6 +253,17 @@ def _pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
         while start < stop and (piece := file.read(min(PIECE, stop - start))):
             start += len(piece)
             yield piece
+
+
+def _own(file: BinaryIO, path: Path) -> None:
+    """Let nobody else write to `path` while `file` is open. BusyError if somebody does, or has just finished."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            return
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    raise BusyError(f"{path.stem} is being received already")
 
 
 def _sync(folder: Path) -> None:
