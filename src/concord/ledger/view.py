@@ -320,12 +320,13 @@ class _Step:
     def _retry(self, log: int, origin: str, index: int, entry: bytes) -> bool:
         """Read a waiting record again; whether it was applied."""
         mine = (waiting.c.log == log) & (waiting.c.index == index)
-        state, _, _, needs = self._read(origin, log, index, leaf_hash(entry), entry)
+        state, kind, at, needs = self._read(origin, log, index, leaf_hash(entry), entry)
         if needs is not None:
             self._db.execute(update(waiting).where(mine).values(needs=needs))
             return False
         self._db.execute(delete(waiting).where(mine))
-        self._db.execute(update(records).where((records.c.log == log) & (records.c.index == index)).values(state=state))
+        said = update(records).where((records.c.log == log) & (records.c.index == index))
+        self._db.execute(said.values(state=state, type=kind, at=at))
         self._insert_made()
         return state is APPLIED
 
