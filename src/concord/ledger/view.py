@@ -8,7 +8,7 @@ A record is in one of four states:
     WAITING     it refers to a record that is not here, or that waits itself
     UNREADABLE  it is malformed, of a type that this version does not know, by another than its log's owner, or its seals
                 do not verify; it is kept and shown as such, and stops nothing
-    FOREIGN     it was said for another organisation
+    FOREIGN     it was said for another organisation; an identity never is, because copies of the log follow it everywhere
 
 `catch_up` brings the view to given sizes of given logs. The first catch-up of many records goes a faster way: the secondary
 indexes are built after it, at once. A log that is disputed is given with the size up to which it counts; if more of it had
@@ -338,7 +338,7 @@ class _Step:
             kind = view.kinds[type(record)]
             if record.by != origin:
                 raise RefusedError(f"{record.by} speaks in the log of {origin}")
-            if record.org and record.org != view.organisation:
+            if record.org and record.org != view.organisation and not isinstance(record, Identity):
                 return State.FOREIGN, kind.tag, record.at, None
             needs = self._first_missing(record) if record.seen or kind.refers else None
             if needs is not None:
