@@ -40,6 +40,7 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
+    inspect,
     select,
     update,
 )
@@ -52,7 +53,7 @@ from concord.ledger.pillar import Handler, Pillar, Stamp
 from concord.ledger.record import ENCODER, Codec, Detached, Record, Sealed, detached_fields, read_header, ref_fields, tag
 from concord.ledger.statements import LEDGER
 from concord.ledger.statements import identities as identity_table
-from concord.ledger.storage.database import reading, version, writing
+from concord.ledger.storage.database import is_damage, reading, remove_file, version, writing
 from concord.tlog.merkle import leaf_hash
 
 BATCH = 4096  # entries in one transaction
@@ -239,15 +240,25 @@ class View:
         try:
             with self.reading() as db:
                 if db.scalar(select(meta.c.value).where(meta.c.name == "shape")) == shape:
+                    self._complete({each["name"] for each in inspect(db).get_indexes(records.name)})
                     return
-        except DatabaseError:
-            pass  # no tables yet, or none that can be read
+        except DatabaseError as e:
+            if is_damage(e):
+                remove_file(self.engine)  # what is derived can be derived again
         with writing(self.engine) as db:
             for kept in reversed(self._tables()):
                 kept.drop(db, checkfirst=True)
             for kept in self._tables():
                 kept.create(db)
             db.execute(insert(meta).values(name="shape", value=shape))
+
+    def _complete(self, indexes: set[str | None]) -> None:
+        """Make the indexes that are missing because a fast catch-up was cut off."""
+        missing = [index for index in SECONDARY if index.name not in indexes]
+        if missing:
+            with writing(self.engine) as db:
+                for index in missing:
+                    index.create(db, checkfirst=True)
 
     def _shape(self) -> str:
         """A name for what the tables are made by: the organisation, and the code of every module that makes rows."""

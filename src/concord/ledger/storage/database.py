@@ -69,7 +69,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except OperationalError as e:
         raise told(e, engine) from e
     except DatabaseError as e:
-        if "malformed" in str(e) or "not a database" in str(e):
+        if is_damage(e):
             raise DamagedError(f"{engine.url.database}: the database is damaged") from e
         raise
 
@@ -84,6 +84,18 @@ def version(engine: Engine) -> tuple[int, ...]:
             status = Path(engine.url.database + suffix).stat()
             found += [status.st_mtime_ns, status.st_size]
     return tuple(found)
+
+
+def is_damage(error: DatabaseError) -> bool:
+    """Whether the database says that its file is not what it wrote."""
+    return "malformed" in str(error) or "not a database" in str(error)
+
+
+def remove_file(engine: Engine) -> None:
+    """Remove the file of a database, and what SQLite keeps beside it. The next connection begins a new one."""
+    engine.dispose()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{engine.url.database}{suffix}").unlink(missing_ok=True)
 
 
 def told(error: OperationalError, engine: Engine) -> StorageError | BusyError:
