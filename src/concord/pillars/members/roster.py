@@ -149,7 +149,9 @@ def _apply(charter: Charter, said: Said, seats: dict[str, Seat], effect: Effect,
                 seats[origin] = replace(seats[origin], standing=Standing.SUSPENDED, votes=0, decision=decision)
         case Restored(origin, decision):
             if origin in seats and seats[origin].standing is Standing.SUSPENDED:
-                seats[origin] = _stand(charter, said, replace(seats[origin], decision=decision))
+                founder = any(each.origin == origin for each in charter.founders)
+                before = Standing.INVITED if founder else Standing.ADMITTED
+                seats[origin] = _stand(charter, said, replace(seats[origin], standing=before, decision=decision))
 
 
 def _admit(charter: Charter, said: Said, seats: dict[str, Seat], application: str, decision: str) -> None:
