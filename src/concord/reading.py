@@ -184,7 +184,7 @@ def describe_member(node: Node, origin: str) -> dict[str, Any]:
 def application(node: Node, origin: str) -> Application:
     """What an applicant asked for. MissingError if it did not apply."""
     with node.reading() as db:
-        applied = members_view.said(db, node.organisation).applied
+        applied = members_view.said(db, node.organisation).applicants()
     if origin not in applied:
         raise MissingError(f"{origin} has not applied")
     return applied[origin]

@@ -47,11 +47,18 @@ class Application:
 
 @dataclass(frozen=True)
 class Said:
-    """What members said of membership up to a cut: who acceded to this charter, who left from when, who applied."""
+    """What members said of membership up to a cut: who acceded to this charter, who left from when, who applied.
+
+    `applied` holds every application by the leaf hash of its record, those of one applicant in their order.
+    """
 
     acceded: frozenset[str] = frozenset()
     left: Mapping[str, int] = field(default_factory=dict)
     applied: Mapping[str, Application] = field(default_factory=dict)
+
+    def applicants(self) -> dict[str, Application]:
+        """The last application of each applicant, by origin."""
+        return {asked.origin: asked for asked in self.applied.values()}
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def roster(charter: Charter, said: Said, effects: Iterable[Effect] = (), at: int
     for origin, effective in said.left.items():
         if origin in seats and effective <= at:
             seats[origin] = replace(seats[origin], standing=Standing.LEFT, votes=0)
-    for origin, asked in sorted(said.applied.items()):
+    for origin, asked in sorted(said.applicants().items()):
         if origin not in seats:
             seats[origin] = Seat(origin, asked.id, asked.name, asked.country, asked.class_, Standing.APPLICANT)
     founded = sum(founder.origin in said.acceded for founder in charter.founders)
@@ -155,7 +162,7 @@ def _apply(charter: Charter, said: Said, seats: dict[str, Seat], effect: Effect,
 
 
 def _admit(charter: Charter, said: Said, seats: dict[str, Seat], application: str, decision: str) -> None:
-    asked = next((asked for asked in said.applied.values() if asked.leaf == application), None)
+    asked = said.applied.get(application)
     if asked is None or asked.origin in seats or charter.class_of(asked.class_) is None:
         return
     if any(seat.id == asked.id for seat in seats.values()):

@@ -130,7 +130,7 @@ def said(db: Connection, organisation: str, cut: Mapping[str, int] | None = None
         return [row for row in ordered if cut is None or row["index"] < cut.get(row["origin"], 0)]
 
     sponsors = rows(select(sponsor))
-    applied = {row["origin"]: _application(row, sponsors) for row in rows(select(apply).where(apply.c.charter == organisation))}
+    applied = {row["leaf"]: _application(row, sponsors) for row in rows(select(apply).where(apply.c.charter == organisation))}
     acceded = frozenset(row["origin"] for row in rows(select(accede).where(accede.c.charter == organisation)))
     left = {row["origin"]: row["effective"] for row in rows(select(leave))}
     return Said(acceded, left, applied)
