@@ -26,8 +26,7 @@ class Peer:
 
 def add(db: Connection, url: str, now: int) -> str:
     """Add a peer by the address of its node or mirror; its address as it is kept. RefusedError for what is no address."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+    if not _is_address(url):
         raise RefusedError(f"{url!r} is not the address of a node, such as https://concord.example")
     kept = url.rstrip("/")
     if not db.execute(select(peer.c.url).where(peer.c.url == kept)).first():
@@ -54,3 +53,15 @@ def answered(db: Connection, url: str, now: int, skew: int | None) -> None:
 def failed(db: Connection, url: str, now: int, error: str) -> None:
     """A pull did not."""
     db.execute(update(peer).where(peer.c.url == url).values(asked=now, error=error[:500]))
+
+
+def _is_address(url: str) -> bool:
+    if any(char.isspace() or not char.isprintable() for char in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it is what checks it
+    except ValueError:
+        return False
+    extras = parts.query or parts.fragment or parts.username
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not extras
