@@ -131,7 +131,7 @@ def check_password(db: Connection, id: str, password: str) -> Speaker:  # noqa: 
         _hasher.verify(kept or _NOBODY, password[:PASSWORD_MAX])
     except (VerifyMismatchError, InvalidHashError) as e:
         raise SignInError("the name or the password is not right") from e
-    if not kept:
+    if not kept or len(password) > PASSWORD_MAX:
         raise SignInError("the name or the password is not right")
     return speaker(db, id)
 
