@@ -44,16 +44,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import OperationalError
 
-from concord.errors import ConcordError, ForgedError, RefusedError
+from concord.errors import ConcordError, DamagedError, ForgedError, RefusedError
 from concord.ledger import identity
 from concord.ledger.identity import Identity
 from concord.ledger.pillar import Handler, Pillar, Stamp
 from concord.ledger.record import ENCODER, Codec, Detached, Record, Sealed, detached_fields, read_header, ref_fields, tag
 from concord.ledger.statements import LEDGER
 from concord.ledger.statements import identities as identity_table
-from concord.ledger.storage.database import is_damage, reading, remove_file, version, writing
+from concord.ledger.storage.database import reading, remove_file, version, writing
 from concord.tlog.merkle import leaf_hash
 
 BATCH = 4096  # entries in one transaction
@@ -242,9 +242,10 @@ class View:
                 if db.scalar(select(meta.c.value).where(meta.c.name == "shape")) == shape:
                     self._complete({each["name"] for each in inspect(db).get_indexes(records.name)})
                     return
-        except DatabaseError as e:
-            if is_damage(e):
-                remove_file(self.engine)  # what is derived can be derived again
+        except DamagedError:
+            remove_file(self.engine)  # what is derived can be derived again
+        except OperationalError:
+            pass  # no tables yet
         with writing(self.engine) as db:
             for kept in reversed(self._tables()):
                 kept.drop(db, checkfirst=True)

@@ -46,18 +46,23 @@ def open_database(path: Path | None, *, durable: bool = True) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one moment and cannot write."""
-    with engine.connect() as db:
-        db.info["reading"] = True
-        raw = db.connection.driver_connection
-        assert raw is not None
-        raw.execute("PRAGMA query_only=ON")
-        try:
-            yield db
-        finally:
-            db.rollback()
-            raw.execute("PRAGMA query_only=OFF")
-            db.info["reading"] = False
+    """A connection that sees one moment and cannot write. DamagedError if the file is not what was written."""
+    try:
+        with engine.connect() as db:
+            db.info["reading"] = True
+            raw = db.connection.driver_connection
+            assert raw is not None
+            raw.execute("PRAGMA query_only=ON")
+            try:
+                yield db
+            finally:
+                db.rollback()
+                raw.execute("PRAGMA query_only=OFF")
+                db.info["reading"] = False
+    except DatabaseError as e:
+        if is_damage(e):
+            raise damaged(engine) from e
+        raise
 
 
 @contextmanager
@@ -70,7 +75,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         raise told(e, engine) from e
     except DatabaseError as e:
         if is_damage(e):
-            raise DamagedError(f"{engine.url.database}: the database is damaged") from e
+            raise damaged(engine) from e
         raise
 
 
@@ -89,6 +94,11 @@ def version(engine: Engine) -> tuple[int, ...]:
 def is_damage(error: DatabaseError) -> bool:
     """Whether the database says that its file is not what it wrote."""
     return "malformed" in str(error) or "not a database" in str(error)
+
+
+def damaged(engine: Engine) -> DamagedError:
+    """The error that tells of it."""
+    return DamagedError(f"{engine.url.database}: the database is damaged. If it is view.db, remove it; else take it from a backup")
 
 
 def remove_file(engine: Engine) -> None:
