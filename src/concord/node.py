@@ -126,7 +126,8 @@ class Node:
 
         Whoever is entitled to membership counts, acceded or not, so that all nodes ask for the same quorum from the first
         day. A member that changed its witness key counts once, by either. A quorum larger than the number of witnesses whose
-        keys are known here cannot be met yet.
+        keys are known here cannot be met yet. The names of witnesses and groups have a slash, which no member's has, so that
+        no member's name is taken for another word of the policy.
         """
         entitled = {seat.origin: (seat.id, self._witness_keys(seat.origin)) for seat in self.roster().entitled()}
 
@@ -134,9 +135,11 @@ class Node:
             others = [named for other, named in entitled.items() if other != origin]
             if not others:
                 return Policy(self._log_keys(origin))
-            witnesses = {f"{name}-{number}": key for name, keys in others for number, key in enumerate(keys, 1)}
+            witnesses = {f"{name}/{number}": key for name, keys in others for number, key in enumerate(keys, 1)}
             groups = {
-                name: Group(1, tuple(f"{name}-{number}" for number in range(1, len(keys) + 1))) for name, keys in others if keys
+                f"{name}/": Group(1, tuple(f"{name}/{number}" for number in range(1, len(keys) + 1)))
+                for name, keys in others
+                if keys
             }
             groups[ENOUGH] = Group(safe_quorum(len(others)), tuple(groups))
             return Policy(self._log_keys(origin), witnesses, groups, ENOUGH)
