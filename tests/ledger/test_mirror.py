@@ -44,8 +44,8 @@ def bundle(place: Place, entries: list[bytes] = ENTRIES) -> bytes:
 
 def receive(copy: Tree, head: Head, entries: list[bytes] = ENTRIES) -> None:
     """Bring `copy` to `head` from whoever has `entries`."""
-    edge, identities, _ = copy.progress(head.checkpoint.size)
-    intake = Intake(edge, identities, head)
+    edge = copy.edge()
+    intake = Intake(edge, copy.identities(), head)
     for place in intake.wanted():
         edge = copy.stage(edge, intake.take(place, bundle(place, entries)))
         intake.grow(edge)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from concord.errors import DamagedError, MalformedError, MissingError
 from concord.ledger.holdings import Holdings
 from concord.ledger.keyring import Keyring
-from concord.ledger.tree import Reached, Tree, folder, weight
+from concord.ledger.tree import Tree, folder, weight
 from concord.testing import MemoryStorage, make_member
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, tile
@@ -171,7 +171,9 @@ def test_a_checkpoint_that_cannot_be_read_or_is_anothers_is_told_as_damage(conte
         _ = Tree(storage, KE.origin).head
 
 
-@pytest.mark.parametrize("content", [b"\x00", b"\x00\x01x\x00\x010", b"\x00\x010", b"\x00\x010\x00\x010\x00\x04junk"])
+@pytest.mark.parametrize(
+    "content", [b"\x00", b"\x00\x01x", b"\x00\x010" * 2, b"\x00\x01x\x00\x010\x00\x010", b"\x00\x010" * 3 + b"\x00\x04junk"]
+)
 def test_a_list_of_identities_that_cannot_be_read_is_told_as_damage(content: bytes) -> None:
     storage = MemoryStorage()
     held = Holdings(storage, Keyring(KE.keys.values()))
@@ -200,57 +202,54 @@ def test_a_reader_whose_partial_tile_goes_while_it_reads_looks_again() -> None:
 # Unfinished copies
 
 
-def published(tree: Tree) -> Reached:
-    return Reached(tree.edge(), tree.identities(), weight(ENTRIES[: tree.size]))
-
-
-def test_an_unfinished_copy_goes_on_where_it_stopped() -> None:
+def test_an_unfinished_copy_is_left_over_and_not_published() -> None:
     storage = MemoryStorage()
     tree = grown(100, storage)
-    reached = Reached(tree.stage(tree.edge(), ENTRIES[100:400]), [b"an identity"], 12_345)
-    tree.keep_progress(reached)
-    assert Tree(storage, KE.origin).progress(SIZE) == reached
+    edge = tree.stage(tree.edge(), ENTRIES[100:512])
     assert (tree.size, list(tree.entries(0, 100))) == (100, ENTRIES[:100])
-    for most in (1, 100, 399, 400):
-        assert tree.progress(most) == published(tree)
-    tree.publish(signed(tree.stage(reached.edge, ENTRIES[400:])))
+    for index in (0, 1):
+        assert tree.left_over(Place(None, index)) == tile.bundle(ENTRIES[256 * index : 256 * (index + 1)])
+    assert tree.left_over(Place(None, 2)) is None
+    tree.publish(signed(tree.stage(edge, ENTRIES[512:])))
     assert list(tree.entries(0, SIZE)) == ENTRIES
-    assert tree.progress(SIZE + 1) == published(tree)
 
 
-def test_what_a_copy_weighs_is_remembered_with_it() -> None:
-    tree = grown(100)
-    tree.keep_progress(Reached(tree.edge(), [], 12_345))
-    assert tree.progress(SIZE).taken == 12_345
-    grow(tree, 101)
-    assert tree.progress(SIZE).taken == weight(ENTRIES[:101])
-
-
-def test_an_unfinished_copy_that_was_not_the_logs_leaves_nothing() -> None:
-    for size in (0, 100, 256):
-        storage = MemoryStorage()
-        tree = grown(size, storage) if size else Tree(storage, KE.origin)
-        before = storage.backup()
-        edge = tree.edge()
-        for _ in range(3):
-            edge = tree.stage(edge, [b"forged"] * 700)
-            tree.keep_progress(Reached(edge, [b"forged"], 0))
-        tree.start_over()
-        assert storage.backup() == before
-        assert tree.progress(SIZE) == published(tree)
-        grow(tree, SIZE)
-        assert list(tree.entries(0, SIZE)) == ENTRIES
-
-
-@pytest.mark.parametrize("content", [b"", b"\x00", b"\x00\x01x", b"\x00\x03999", b"\x00\x02-1\x00\x010", b"\x00\x03999\x00\x010"])
-def test_notes_of_progress_that_cannot_be_read_are_malformed_and_nothing_worse(content: bytes) -> None:
+def test_each_piece_of_a_copy_takes_away_the_partial_tiles_of_the_one_before() -> None:
     storage = MemoryStorage()
     tree = grown(100, storage)
-    storage.write({f"{PREFIX}progress": content})
-    with pytest.raises(MalformedError):
-        tree.progress(10_000)
-    tree.start_over()
-    assert tree.progress(10_000) == published(tree)
+    edge = tree.edge()
+    for stop in (256, 512, SIZE):
+        edge = tree.stage(edge, ENTRIES[edge.size : stop], durable=False)
+        assert list(tree.entries(0, 100)) == ENTRIES[:100]
+        assert tree.edge().size == 100
+    tree.settle()
+    tree.publish(signed(edge))
+    once = MemoryStorage()
+    grown(SIZE, once)
+    assert storage.backup() == once.backup()
+
+
+@pytest.mark.parametrize("size", [0, 100, 256])
+def test_an_unfinished_copy_that_was_not_the_logs_leaves_nothing(size: int) -> None:
+    storage = MemoryStorage()
+    tree = grown(size, storage) if size else Tree(storage, KE.origin)
+    before, edge = storage.backup(), tree.edge()
+    for stop in (512, 1024, 1100):
+        edge = tree.stage(edge, [b"forged"] * (stop - edge.size))
+    tree.clear(1100)
+    assert storage.backup() == before
+    grow(tree, SIZE)
+    assert list(tree.entries(0, SIZE)) == ENTRIES
+
+
+def test_what_a_copy_takes_is_noted_with_its_identities_and_otherwise_counted() -> None:
+    tree = grown(100)
+    assert tree.taken() == weight(ENTRIES[:100])
+    tree.stage_identities([], 100, 12_345)
+    assert tree.taken() == 12_345
+    grow(tree, 101)
+    assert tree.taken() == weight(ENTRIES[:101])
+    assert Tree(MemoryStorage(), KE.origin).taken() == 0
 
 
 # Branches that do not stand

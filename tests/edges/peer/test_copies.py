@@ -2,22 +2,38 @@
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from concord.config import Settings
 from concord.edges.peer import heads
 from concord.edges.peer import pull as pulling
+from concord.edges.peer.bundle import BundleSource, export
 from concord.edges.peer.heads import Heads
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import tile_path
+from concord.edges.peer.wants import want
 from concord.errors import ConcordError, ForgedError, MalformedError, MissingError, RefusedError, TooLargeError, UnreachableError
+from concord.ledger.blobs import Hold, Tombstone
 from concord.ledger.keyring import NewMember, PrivateKey, new_member
 from concord.ledger.record import seal
+from concord.ledger.statements import Deposit
 from concord.ledger.tree import Head, Tree, folder
 from concord.node import Node
-from concord.testing import NOW, MemoryStorage, NodeSource, bytes_from, make_charter, make_member, make_node, make_organisation
+from concord.testing import (
+    NOW,
+    MemoryStorage,
+    NodeSource,
+    bytes_from,
+    everything,
+    make_charter,
+    make_member,
+    make_node,
+    make_organisation,
+)
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog import cosignature, merkle, tile
 from concord.tlog.checkpoint import Checkpoint
@@ -87,10 +103,10 @@ def path(place: str) -> str:
 
 
 def held(node: Node) -> dict[str, bytes]:
-    """The files that `node` keeps of the log of KE, but for its notes of how far it has come."""
+    """The files that `node` keeps of the log of KE."""
     storage = node.holdings.storage
     assert isinstance(storage, MemoryStorage)
-    return {name: content for name, content in storage.files.items() if LOG in name and not name.endswith("/progress")}
+    return {name: content for name, content in storage.files.items() if LOG in name}
 
 
 def signed(entries: list[bytes], seed: bytes = KE.keys["log"].seed, origin: str = KE.origin) -> Head:
@@ -458,6 +474,68 @@ def test_cosignatures_that_do_not_verify_are_left_out_and_spoil_nothing() -> Non
         assert KE.origin not in pull(br, source).wrong
         kept = witnesses(br) - {f"{BR.origin}/witness"}
         assert kept == expected
+
+
+# Blobs
+
+
+def publish(node: Node, content: bytes, salt: bytes = b"") -> str:
+    """Let KE publish a blob; its digest."""
+    blob = node.blobs.detach(content, "text/plain", salt)
+    node.say(everything(KE.origin), Deposit, {"name": "x", "blob": to_builtins(blob)})
+    return blob.digest
+
+
+def test_blobs_come_with_the_records_that_name_them_but_for_what_is_personal_large_or_erased() -> None:
+    ke, _ = two()
+    tn = make_node([TN], settings=Settings(blob_bytes=1_000))
+    assert ke.charter is not None
+    tn.adopt(ke.charter)
+    public, empty, large = publish(ke, b"public"), publish(ke, b""), publish(ke, bytes(1_001))
+    personal, erased = publish(ke, b"Amina", bytes(32)), publish(ke, b"erased")
+    tn.blobs.erase(erased, Tombstone(by=KE.origin, reason="asked", at=NOW, size=0))
+    report = pull(tn, NodeSource(ke))
+    assert (report.blobs, report.wrong) == (2, {})
+    assert set(tn.blobs.digests()) == {public, empty}
+    assert not any(map(tn.blobs.have, (large, personal, erased)))
+    assert pull(tn, NodeSource(ke)).blobs == 0
+
+
+def test_a_forged_blob_is_told_and_the_next_peer_asked() -> None:
+    ke, tn = two()
+    digest = publish(ke, b"public")
+    source = shelf(ke)
+    source.files[f"peer/blobs/{digest}"] = b"forged"
+    assert isinstance(pull(tn, source).wrong[f"blob {digest}"], ForgedError)
+    assert not tn.blobs.have(digest)
+    assert tn.blobs.received(digest) == 0
+    source.files[f"peer/blobs/{digest}"] = b"public, and more than that"
+    assert isinstance(pull(tn, source).wrong[f"blob {digest}"], MalformedError)
+    assert pull(tn, NodeSource(ke)).blobs == 1
+    assert b"".join(tn.blobs.get(digest)) == b"public"
+
+
+def test_a_blob_that_is_held_there_is_fetched_from_elsewhere() -> None:
+    ke, tn = two()
+    digest = publish(ke, b"public")
+    ke.blobs.hold(digest, Hold(by="safety", reason="an advisory", at=NOW))
+    report = pull(tn, NodeSource(ke))
+    assert (report.blobs, report.wrong) == (0, {})
+    ke.blobs.release(digest, "safety")
+    assert pull(tn, NodeSource(ke)).blobs == 1
+
+
+# Files without a line
+
+
+def test_a_bundle_brings_what_a_line_would_and_answers_nothing(tmp_path: Path, audit: Audit) -> None:
+    ke, tn = two(300)
+    publish(ke, b"public")
+    export(ke, want(tn), tmp_path / "bundle.zip")
+    with BundleSource([tmp_path / "bundle.zip"]) as source:
+        report = pull(tn, source)
+    assert (report.blobs, report.wrong) == (1, {})
+    assert audit(tn.holdings.tree(KE.origin)) == audit(ke.holdings.tree(KE.origin))
 
 
 def test_progress_is_told() -> None:
