@@ -1,6 +1,7 @@
 """Blobs: what is found under a digest is what the digest says, whole, and only to whom it may be served."""
 
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def test_what_is_not_here_is_missing(blobs: Blobs) -> None:
     ],
 )
 def test_what_is_no_digest_leads_nowhere(blobs: Blobs, digest: str) -> None:
-    for ask in (blobs.have, blobs.size, blobs.get, blobs.open, blobs.check, blobs.holds, blobs.erased, blobs.received):
+    received = partial(blobs.received, size=1)
+    for ask in (blobs.have, blobs.size, blobs.get, blobs.open, blobs.check, blobs.holds, blobs.erased, received):
         with pytest.raises(MalformedError):
             ask(digest)
     with pytest.raises(MalformedError):
@@ -155,18 +157,18 @@ def test_a_transfer_that_breaks_goes_on_where_it_broke(blobs: Blobs, tmp_path: P
     for stop in (0, 1, 100_000, 100_001, 1_000_000):
         with pytest.raises(UnreachableError):
             blobs.receive(DIGEST, breaking_after(CONTENT[sent:], stop - sent), len(CONTENT))
-        sent = blobs.received(DIGEST)
+        sent = blobs.received(DIGEST, len(CONTENT))
         assert sent == stop
         assert not blobs.have(DIGEST)
     blobs.receive(DIGEST, pieces(CONTENT[sent:]), len(CONTENT))
     assert whole(blobs, DIGEST) == CONTENT
-    assert blobs.received(DIGEST) == 0
+    assert blobs.received(DIGEST, len(CONTENT)) == 0
     assert files(tmp_path) == {DIGEST}
 
 
 def test_less_than_all_waits_for_the_rest(blobs: Blobs) -> None:
     blobs.receive(DIGEST, [CONTENT[:10]], len(CONTENT))
-    assert (blobs.received(DIGEST), blobs.have(DIGEST)) == (10, False)
+    assert (blobs.received(DIGEST, len(CONTENT)), blobs.have(DIGEST)) == (10, False)
 
 
 @pytest.mark.parametrize("sent", [0, 10])

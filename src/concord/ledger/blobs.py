@@ -1,7 +1,7 @@
 """Blobs: large bytes, addressed by their SHA-256, kept beside the logs.
 
     blobs/9f/9f86d081…         the bytes
-    blobs/9f/9f86d081….part    what has come of them so far; a transfer that was cut goes on from here
+    blobs/9f/9f86d081….9.part  what has come so far of 9 bytes; a transfer that was cut goes on from here
     blobs/9f/9f86d081….hold    marks that stop them from being served: who placed each, and why
     blobs/9f/9f86d081….erased  they were here; a tombstone says who asked for their erasure, and why
 
@@ -123,44 +123,35 @@ class Blobs:
         raw = b"".join(self.get(part.digest))
         return raw[SALT_SIZE:] if part.salted else raw
 
-    def received(self, digest: str) -> int:
-        """How many bytes of a transfer that was cut are here."""
+    def received(self, digest: str, size: int) -> int:
+        """How many of the `size` bytes are here of a transfer that was cut. Each size claimed has its own transfer."""
         with suppress(OSError):
-            return self._path(digest, ".part").stat().st_size
+            return self._path(digest, f".{size}.part").stat().st_size
         return 0
 
     def receive(self, digest: str, pieces: Iterable[bytes], size: int) -> None:
         """Take the rest of a blob of `size` bytes, after those that were received before.
 
         What came stays if `pieces` breaks off, and the next call goes on from there. ForgedError if the whole is not what the
-        digest says, and then nothing of it stays. BusyError if somebody else receives it at this moment.
+        digest says, MalformedError if it is longer than `size`; then nothing of it stays. BusyError if somebody else receives it
+        at this moment.
         """
-        path = self._path(digest, ".part")
+        path = self._path(digest, f".{size}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
                 _own(file, path)
-                try:
-                    for piece in pieces:
-                        if file.tell() + len(piece) > size:
-                            raise MalformedError(f"more than the {size} bytes of blob {digest}")
-                        file.write(piece)
-                except MalformedError:
-                    path.unlink()
-                    raise
-                file.flush()
-                os.fsync(file.fileno())
-                if file.tell() == size:
-                    self._finish(path, digest)
+                _append(file, pieces, size)
+                if file.tell() >= size:
+                    self._finish(path, digest, size)
         except OSError as e:
             raise told(e, path) from e
 
     def erase(self, digest: str, tombstone: Tombstone) -> None:
         """Forget the bytes and leave a tombstone. Erasing what is not here leaves one too, so that it is not fetched."""
         self._note(digest, ".erased", msgspec.json.encode(tombstone))
-        for suffix in ("", ".part"):
-            with suppress(FileNotFoundError):
-                self._path(digest, suffix).unlink()
+        for path in (self._path(digest), *self._path(digest).parent.glob(f"{digest}.*.part")):
+            path.unlink(missing_ok=True)
 
     def erased(self, digest: str) -> Tombstone | None:
         """The tombstone, or None."""
@@ -213,7 +204,10 @@ class Blobs:
             file.write(content)
             self._settle(path, file, digest, suffix)
 
-    def _finish(self, path: Path, digest: str) -> None:
+    def _finish(self, path: Path, digest: str, size: int) -> None:
+        if path.stat().st_size > size:
+            path.unlink()
+            raise MalformedError(f"more than the {size} bytes of blob {digest}")
         content = sha256()
         for piece in _pieces(path, 0, path.stat().st_size):
             content.update(piece)
@@ -247,6 +241,17 @@ class Blobs:
         _sync(target.parent)
 
 
+def _append(file: BinaryIO, pieces: Iterable[bytes], size: int) -> None:
+    """Write `pieces` after what is there, durable, until there are more than `size` bytes; none if there are as many already."""
+    rest = iter(pieces) if file.tell() < size else iter(())
+    try:
+        while file.tell() <= size and (piece := next(rest, None)) is not None:
+            file.write(piece)
+    finally:
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
@@ -263,7 +268,7 @@ def _own(file: BinaryIO, path: Path) -> None:
             return
     except (BlockingIOError, FileNotFoundError):
         pass
-    raise BusyError(f"{path.stem} is being received already")
+    raise BusyError(f"blob {path.name.partition('.')[0]} is being received already")
 
 
 def _sync(folder: Path) -> None:

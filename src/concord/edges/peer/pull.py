@@ -33,6 +33,7 @@ from concord.errors import (
     UnreachableError,
 )
 from concord.ledger import evidence
+from concord.ledger.blobs import Blobs
 from concord.ledger.mirror import Intake, signed_by
 from concord.ledger.tree import Head, Tree, folder, weight
 from concord.node import Node
@@ -263,8 +264,10 @@ def _accuse(node: Node, held: Head | None, head: Head, larger: merkle.Node) -> N
 def _fetch_blobs(node: Node, source: Source, report: Report) -> None:
     """The blobs that records name and that we lack, smallest first. Those that are personal are not asked for."""
     for digest, size in wanted_blobs(node):
+        if node.blobs.have(digest):
+            continue  # under another size that was claimed of it
         try:
-            node.blobs.receive(digest, source.stream(f"peer/blobs/{digest}", node.blobs.received(digest)), size)
+            _fetch_blob(node.blobs, source, digest, size)
             report.blobs += node.blobs.have(digest)
         except MissingError:
             continue
@@ -272,6 +275,17 @@ def _fetch_blobs(node: Node, source: Source, report: Report) -> None:
             report.wrong[f"blob {digest}"] = e
             if isinstance(e, UnreachableError):
                 return
+
+
+def _fetch_blob(blobs: Blobs, source: Source, digest: str, size: int) -> None:
+    """One blob, from where an earlier transfer was cut; from its beginning if what came then was something else."""
+    start = blobs.received(digest, size)
+    try:
+        blobs.receive(digest, source.stream(f"peer/blobs/{digest}", start), size)
+    except ForgedError:
+        if not start:
+            raise
+        blobs.receive(digest, source.stream(f"peer/blobs/{digest}", 0), size)
 
 
 def _hand_over(node: Node, source: Source, offered: heads.Heads, report: Report) -> None:
