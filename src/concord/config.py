@@ -23,11 +23,11 @@ import msgspec
 from concord.errors import SettingsError
 
 FILE = "concord.toml"
-_KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
+_MIB, _GIB = 1 << 20, 1 << 30
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, least: int = 0) -> Any:
+    return field(default=default, metadata={"about": about, "least": least})
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,30 @@ class Settings:
 
     url: str = _setting("", "Where others reach this node, such as https://concord.example; empty if they cannot.")
     pull_every: int = _setting(300, "Seconds between pulls from peers; 0: only on demand.")
-    pull_timeout: int = _setting(30, "Seconds that a peer may be silent before it counts as unreachable.")
-    pull_rate: int = _setting(200, "Bytes a second below which a peer counts as unreachable: a poor line is faster, a trap is not.")
+    pull_timeout: int = _setting(30, "Seconds that a peer may be silent before it counts as unreachable.", least=1)
+    pull_rate: int = _setting(
+        200, "Bytes a second below which a peer counts as unreachable: a poor line is faster, a trap is not.", least=1
+    )
+    pull_patience: int = _setting(
+        1800, "Seconds that one pull may take, so that a slow peer keeps no other waiting; the next goes on from there.", least=1
+    )
     log_bytes: int = _setting(16 * _GIB, "The most that a copy of one member's log may take.")
     applicant_bytes: int = _setting(4 * _MIB, "The most that the log of an applicant may take before it is admitted.")
     applicants: int = _setting(64, "How many applicants' logs are kept at a time.")
     blob_bytes: int = _setting(_GIB, "Blobs up to this size are pulled with the records that name them; larger ones on demand.")
     bundle_bytes: int = _setting(64 * _MIB, "The largest bundle that may be pushed to this node.")
-    session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.")
-    link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.")
-    token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.")
-    attempts: int = _setting(10, "Failed sign-ins from one address, or for one person, within a quarter of an hour.")
+    session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.", least=1)
+    link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.", least=1)
+    token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.", least=1)
+    attempts: int = _setting(10, "Failed sign-ins from one address, or for one person, within a quarter of an hour.", least=1)
     proxies: int = _setting(0, "How many proxies before this node append to X-Forwarded-For; 0: the header is not believed.")
+
+    def __post_init__(self) -> None:
+        """SettingsError for a number that is too small to mean anything."""
+        for each in fields(self):
+            value, least = getattr(self, each.name), each.metadata["least"]
+            if isinstance(value, int) and value < least:
+                raise SettingsError(f"{each.name} is {value}, and must be at least {least}")
 
 
 def about(name: str) -> str:

@@ -22,6 +22,7 @@ from concord.tlog.checkpoint import Checkpoint
 from concord.tlog.note import Note, Signature, VerifierKey
 from concord.tlog.policy import Policy
 
+TREES_MAX = 4096  # trees that are kept in memory with their last head
 _ORIGINS = "logs/origins"
 
 
@@ -47,6 +48,8 @@ class Holdings:
 
     def tree(self, origin: str) -> Tree:
         """The tree of a log, empty if it is not held."""
+        if len(self._trees) >= TREES_MAX:
+            self._trees.clear()
         return self._trees.setdefault(origin, Tree(self.storage, origin))
 
     def log(self, origin: str) -> Log:
@@ -79,21 +82,26 @@ class Holdings:
         tree = self.tree(origin)
         with tree.lock():
             tree.forget()
+            self.storage.remove([f"logs/{folder(origin)}/lock"])  # whoever waits at it finds that it is gone, and takes another
         with self.storage.lock("logs/lock"):
-            kept = [line for line in self.origins() if line != origin]
-            self.storage.write({_ORIGINS: "".join(f"{line}\n" for line in kept).encode()})
-        self._standing.pop(origin, None)
+            origins = self.origins()
+            if origin in origins:
+                self.storage.write({_ORIGINS: "".join(f"{line}\n" for line in origins if line != origin).encode()})
+        for kind in (self._trees, self._standing):
+            kind.pop(origin, None)
 
     # Who they are
 
     def identities(self, origin: str) -> list[Identity]:
         """The identities of a log that took effect, in order; empty if the log is not held. DamagedError if they do not fit."""
         entries = self.tree(origin).identities()
+        if not entries:
+            return []  # and nothing to remember: anybody can make up origins and ask for them
         raw = b"\n".join(entries)
         kept = self._standing.get(origin)
         if kept is None or kept[0] != raw:
             try:
-                kept = raw, read_chain(entries) if entries else []
+                kept = raw, read_chain(entries)
             except (ForgedError, MalformedError) as e:
                 raise DamagedError(f"the stored identities of {origin} do not verify: {e}") from e
             self._standing[origin] = kept

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from secrets import token_bytes
-from tempfile import TemporaryDirectory
 
 import msgspec
 from msgspec import to_builtins
@@ -101,7 +100,7 @@ def join(node: Node, url: str, organisation: str | None, name: str | None, count
     The charter is verified against the organisation's digest: the one given, or the one that the node claims. ForgedError if
     they do not agree.
     """
-    source = HttpSource(url, node.settings.pull_timeout, node.settings.pull_rate)
+    source = HttpSource(url, node.settings)
     claimed = organisation or heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).organisation
     charter = _charter(source.get("peer/charter", CHARTER_SIZE_MAX))
     if charter.digest() != claimed:
@@ -119,10 +118,7 @@ def join(node: Node, url: str, organisation: str | None, name: str | None, count
 def push(node: Node, source: HttpSource) -> None:
     """Send a peer what we have and it lacks, without blobs. RefusedError says why it does not take it."""
     wanted = wants.read_want(source.get("peer/want", wants.WANT_SIZE_MAX))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "push.zip"
-        bundle.export(node, wanted, path, with_blobs=False)
-        status, answer = source.post("peer/bundle", path.read_bytes(), 1 << 20)
+    status, answer = bundle.push(node, source, wanted)
     if status != 200:
         raise RefusedError(f"{source.name} does not take our log ({status}): {answer.decode(errors='replace')[:300].strip()}")
     wrong = json.loads(answer).get("wrong") or {}

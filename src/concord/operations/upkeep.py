@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from logging import getLogger
 from pathlib import Path
 from typing import TypeVar
 
 from concord import home as homes
+from concord.config import Settings
 from concord.edges.peer.pull import Progress, Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, UnreachableError
@@ -22,7 +24,7 @@ TICK = 5  # seconds between looks at whether there is something to cosign
 
 def pull_from(node: Node, url: str, progress: Progress = lambda _origin, _done, _size: None) -> Report:
     """Pull from one peer, and remember how it went. The errors are those of `pull`, if it went wrong as a whole."""
-    return _ask(node, url, node.settings.pull_timeout, lambda source: pull(node, source, progress))
+    return _ask(node, url, node.settings, lambda source: pull(node, source, progress))
 
 
 def recover(node: Node, home: Path) -> bool:
@@ -32,9 +34,10 @@ def recover(node: Node, home: Path) -> bool:
     has answered since.
     """
     since = homes.moved_since(node, home)
+    hasty = replace(node.settings, pull_timeout=min(node.settings.pull_timeout, RECALL_TIMEOUT))
     for peer in _everyone(node):
         try:
-            _ask(node, peer.url, min(node.settings.pull_timeout, RECALL_TIMEOUT), lambda source: recall(node, source))
+            _ask(node, peer.url, hasty, lambda source: recall(node, source))
         except ConcordError as e:
             logger.warning("peer %s: %s", peer.url, e)
     if since is not None and any((peer.answered or 0) < since for peer in _everyone(node)):
@@ -43,8 +46,8 @@ def recover(node: Node, home: Path) -> bool:
     return True
 
 
-def _ask(node: Node, url: str, timeout: int, work: Callable[[HttpSource], Report]) -> Report:
-    source = HttpSource(url, timeout, node.settings.pull_rate)
+def _ask(node: Node, url: str, settings: Settings, work: Callable[[HttpSource], Report]) -> Report:
+    source = HttpSource(url, settings)
     try:
         report = work(source)
         broke = next((error for error in report.wrong.values() if isinstance(error, UnreachableError)), None)

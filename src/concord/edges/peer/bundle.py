@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Annotated, Self
 
 import msgspec
@@ -24,9 +25,9 @@ from msgspec import Meta
 from sqlalchemy import select
 
 from concord.edges.peer import heads
-from concord.edges.peer.source import PIECE, tile_path
+from concord.edges.peer.source import PIECE, Listener, tile_path
 from concord.edges.peer.wants import Want
-from concord.errors import ConcordError, MalformedError, MissingError, RefusedError, TooLargeError, UnreachableError
+from concord.errors import ConcordError, MalformedError, MissingError, RefusedError, TooLargeError
 from concord.ledger.record import ENCODER, Count
 from concord.ledger.storage.files import told
 from concord.ledger.tree import Tree, folder
@@ -36,6 +37,7 @@ from concord.node import Node
 from concord.tlog import tile
 from concord.tlog.tile import Place
 
+ANSWER_MAX = 1 << 20  # bytes of what a peer answers to a bundle
 VOLUME = "peer/volume.json"
 _NAME = re.compile(
     r"peer/(heads|charter|volume\.json|blobs/[0-9a-f]{64}|logs/[0-9a-f]{64}/(checkpoint|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?))\Z"
@@ -96,6 +98,17 @@ def export(node: Node, wanted: Want, out: Path, volume_bytes: int | None = None,
     return Exported(tuple(paths), entries, len(fitting), left_out)
 
 
+def push(node: Node, source: Listener, wanted: Want) -> tuple[int, bytes]:
+    """Send `source` a bundle of what `wanted` lacks, without blobs: the status and the beginning of its answer."""
+    try:
+        with TemporaryDirectory() as folder_:
+            path = Path(folder_) / "push.zip"
+            export(node, wanted, path, with_blobs=False)
+            return source.post("peer/bundle", path.read_bytes(), ANSWER_MAX)
+    except OSError as e:
+        raise told(e, Path(gettempdir())) from e
+
+
 class BundleSource:
     """The volumes of one bundle as a source. Close it when done."""
 
@@ -147,9 +160,6 @@ class BundleSource:
                     yield piece
         except (zipfile.BadZipFile, OSError, EOFError) as e:
             raise MalformedError(f"{self.name}: {path} is damaged: {e}") from e
-
-    def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:  # noqa: ARG002  nobody is there to take it
-        raise UnreachableError(f"{self.name} is a file, and answers nothing")
 
     def _size(self, path: str) -> int:
         return self._where[path][1].file_size if path in self._where else 0

@@ -15,12 +15,10 @@ One log that is forged, malformed or too large stops none of the others: it stan
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from concord.edges.peer import bundle as bundles
 from concord.edges.peer import heads
-from concord.edges.peer.source import Source, tile_path
+from concord.edges.peer.source import Listener, Source, tile_path
 from concord.edges.peer.wants import Want, wanted_blobs
 from concord.errors import (
     ConcordError,
@@ -43,8 +41,8 @@ from concord.tlog.note import Note
 from concord.tlog.policy import Policy
 from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH
 
-ANSWER_MAX = 1 << 20  # bytes of what a peer answers to a bundle
-STAGED = 16 * WIDTH  # entries written at a time: what a broken line costs at most
+NO_TAKER = (404, 405, 501)  # what servers of files answer to a POST
+STAGED = 16 * WIDTH  # entries written at a time
 
 
 @dataclass
@@ -75,13 +73,15 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     own = set(node.holdings.hosted())
     others = [head for head in offered.heads if head.checkpoint.origin not in own]
     ours = [head for head in offered.heads if head.checkpoint.origin in own]
-    _take_all(node, source, [*_largest_first(ours), *_largest_first(others)], report, progress)  # 2, 3, 4
+    reached = _take_all(node, source, [*_largest_first(ours), *_largest_first(others)], report, progress)  # 2, 3, 4
     node.catch_up()  # 5
     node.erase()
     node.tell()
     node.cosign()
-    _fetch_blobs(node, source, report)
-    _hand_over(node, source, offered, report)  # 6
+    if reached:
+        _fetch_blobs(node, source, report)
+    if reached and isinstance(source, Listener):
+        _hand_over(node, source, offered, report)  # 6
     return report
 
 
@@ -106,8 +106,8 @@ def _largest_first(offered: list[Head]) -> list[Head]:
     return sorted(offered, key=lambda head: -head.checkpoint.size)
 
 
-def _take_all(node: Node, source: Source, offered: list[Head], report: Report, progress: Progress) -> None:
-    """Take one log after the other. What is wrong with one stands in the report; a line that breaks ends it."""
+def _take_all(node: Node, source: Source, offered: list[Head], report: Report, progress: Progress) -> bool:
+    """Take one log after the other; what is wrong with one stands in the report. Whether the line held to the end."""
     policy = node.policies()
     for head in offered:
         origin = head.checkpoint.origin
@@ -117,11 +117,12 @@ def _take_all(node: Node, source: Source, offered: list[Head], report: Report, p
         except ConcordError as e:
             report.wrong.setdefault(origin, e)
             if isinstance(e, UnreachableError):
-                return
+                return False
         grown = node.holdings.tree(origin).size - before
         if grown > 0:
             report.entries[origin] = report.entries.get(origin, 0) + grown
             policy = node.policies()
+    return True
 
 
 def _take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy], progress: Progress) -> None:
@@ -130,18 +131,47 @@ def _take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy
     tree = node.holdings.tree(origin)
     if tree.head == head:
         return
+    disputed = origin in node.disputes()
+    if tree.head is None and not disputed:
+        _begin(node, source, head, progress)
+        return
     node.holdings.gather(head, policy(origin))
-    if origin in node.disputes():
+    if disputed:
         good = node.holdings.cosigned(origin)
         if good is not None and good.checkpoint == head.checkpoint:
             _side_with(node, source, head, progress)
     elif head.checkpoint.size > tree.size:
-        _grow(node, source, head, progress)
-        last = node.memory.last(origin)
-        if last is not None:
-            compare(node, last)
+        _go_on(node, source, head, progress)
     else:
         compare(node, head)
+
+
+def _begin(node: Node, source: Source, head: Head, progress: Progress) -> None:
+    """Begin the copy of a log.
+
+    Anybody can make up origins. So what a copy leaves here that the line cut off, or that grew too large, counts as held, and
+    one that proves false leaves nothing.
+    """
+    origin = head.checkpoint.origin
+    if not head.checkpoint.size:
+        return
+    node.room_for(origin)
+    try:
+        _go_on(node, source, head, progress)
+    except (UnreachableError, TooLargeError):
+        node.holdings.add(origin)
+        raise
+    except (ForgedError, MalformedError, MissingError):
+        node.holdings.drop(origin)
+        raise
+
+
+def _go_on(node: Node, source: Source, head: Head, progress: Progress) -> None:
+    """Bring our copy to `head`, and hold what our witness cosigned of the log against it."""
+    _grow(node, source, head, progress)
+    last = node.memory.last(head.checkpoint.origin)
+    if last is not None:
+        compare(node, last)
 
 
 def _side_with(node: Node, source: Source, head: Head, progress: Progress) -> None:
@@ -185,26 +215,43 @@ def _continues(tree: Tree, head: Head) -> bool:
 
 
 def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
-    origin, room = head.checkpoint.origin, node.room_for(head.checkpoint.origin)
-    tree = node.holdings.tree(origin)
+    """Make our copy grow to `head`.
+
+    What an earlier pull left unfinished is gone on from, and believed as little: if the whole is not the log, it is taken anew.
+    """
+    origin = head.checkpoint.origin
+    tree, room = node.holdings.tree(origin), node.room_for(origin)
     with tree.lock():
+        if head.checkpoint.size <= tree.size:
+            return  # another process was faster
         if origin in node.holdings.hosted():
             tree.clear(head.checkpoint.size)  # what a crash of ours left there was never signed
+        resumed = tree.left_over(next(tile.bundle_places(tree.size, head.checkpoint.size))) is not None
         try:
-            intake, taken = _receive(source, head, tree, room, progress)
-            intake.verified()
-        except ForgedError as e:
-            tree.clear(head.checkpoint.size)
-            _investigate(node, source, head)
-            raise ForgedError(f"{e}; what {source.name} sent of it is not its") from e
-        except MalformedError:
-            tree.clear(head.checkpoint.size)
-            raise
-        tree.settle()
-        tree.stage_identities(intake.identities, intake.received, taken)
-        node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
-        tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
+            _grow_once(node, source, head, room, progress)
+        except (ForgedError, MalformedError):
+            if not resumed:
+                raise
+            _grow_once(node, source, head, room, progress)
     node.holdings.gather(head, node.policy(origin))
+
+
+def _grow_once(node: Node, source: Source, head: Head, room: int, progress: Progress) -> None:
+    origin, tree = head.checkpoint.origin, node.holdings.tree(head.checkpoint.origin)
+    try:
+        intake, taken = _receive(source, head, tree, room, progress)
+        intake.verified()
+    except ForgedError as e:
+        tree.clear(head.checkpoint.size)
+        _investigate(node, source, head)
+        raise ForgedError(f"{e}; what {source.name} sent of it is not its") from e
+    except MalformedError:
+        tree.clear(head.checkpoint.size)
+        raise
+    tree.settle()
+    tree.stage_identities(intake.identities, intake.received, taken)
+    node.holdings.add(origin)  # before it is published: a crash between the two must not leave a log that nobody lists
+    tree.publish(Note(head.note.text, tuple(line for line in head.note.signatures if line.name == origin)))
 
 
 def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progress) -> tuple[Intake, int]:
@@ -212,19 +259,23 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
 
     What a pull that broke off left on the disk is used before the line is: it is verified with the rest, at the end.
     """
-    edge, taken, log = tree.edge(), tree.taken(), folder(head.checkpoint.origin)
+    origin, size = head.checkpoint.origin, head.checkpoint.size
+    edge, taken = tree.edge(), tree.taken()
     intake = Intake(edge, tree.identities(), head)
     pending: list[bytes] = []
-    for place in intake.wanted():
-        new = intake.take(place, tree.left_over(place) or source.get(tile_path(log, place), BUNDLE_SIZE_MAX))
-        taken += weight(new)
-        if taken > room:
-            raise TooLargeError(f"the log of {head.checkpoint.origin} is larger than the {room} bytes that it may take here")
-        pending += new
-        if len(pending) >= STAGED or intake.received == head.checkpoint.size:
+    try:
+        for place in intake.wanted():
+            new = intake.take(place, tree.left_over(place) or source.get(tile_path(folder(origin), place), BUNDLE_SIZE_MAX))
+            pending += new
+            taken += weight(new)
+            if taken > room:
+                raise TooLargeError(f"the log of {origin} is larger than the {room} bytes that it may take here")
+            if len(pending) >= STAGED or intake.received == size:
+                edge, pending = tree.stage(edge, pending, durable=False), []
+                progress(origin, intake.received, size)
+    finally:
+        if pending:
             edge = tree.stage(edge, pending, durable=False)
-            pending = []
-            progress(head.checkpoint.origin, intake.received, head.checkpoint.size)
     intake.grow(edge)
     return intake, taken
 
@@ -288,11 +339,11 @@ def _fetch_blob(blobs: Blobs, source: Source, digest: str, size: int) -> None:
         blobs.receive(digest, source.stream(f"peer/blobs/{digest}", 0), size)
 
 
-def _hand_over(node: Node, source: Source, offered: heads.Heads, report: Report) -> None:
+def _hand_over(node: Node, source: Listener, offered: heads.Heads, report: Report) -> None:
     """Give the peer what it lacks of our own logs, and take home the cosignatures that it answers with.
 
-    Peers that can reach us pull by themselves; this is for nodes that nobody can reach. A peer that does not take it, such as
-    a static mirror, is left alone.
+    Peers that can reach us pull by themselves; this is for nodes that nobody can reach. A static mirror, which takes nothing,
+    is left alone.
     """
     disputed, held = node.disputes(), {head.checkpoint.origin: head.checkpoint.size for head in reversed(offered.heads)}
     ours = [origin for origin in node.holdings.hosted() if origin not in disputed]
@@ -301,13 +352,12 @@ def _hand_over(node: Node, source: Source, offered: heads.Heads, report: Report)
     if all(sizes[origin] >= node.holdings.tree(origin).size for origin in ours):
         return
     try:
-        with TemporaryDirectory() as folder_:
-            path = Path(folder_) / "push.zip"
-            bundles.export(node, Want(node.organisation, sizes), path, with_blobs=False)
-            status, _ = source.post("peer/bundle", path.read_bytes(), ANSWER_MAX)
+        status, answer = bundles.push(node, source, Want(node.organisation, sizes))
         if status == 200:
             for head in heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).heads:
                 if head.checkpoint.origin in ours:
                     node.holdings.gather(head, node.policy(head.checkpoint.origin))
+        elif status not in NO_TAKER:
+            raise RefusedError(f"{source.name} does not take our log ({status}): {answer.decode(errors='replace')[:300].strip()}")
     except ConcordError as e:
         report.wrong["handing over"] = e

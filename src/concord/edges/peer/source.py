@@ -1,25 +1,32 @@
 """Where logs and blobs come from: a node or static mirror over HTTP, or a folder. A bundle is one too.
 
 Everything from outside is bounded in size and time. A peer that sends too much is cut off; one that is silent, or so slow
-that it can only be a trap, counts as unreachable.
+that it can only be a trap, counts as unreachable. So does one that is only just fast enough, once its time is over: the
+others are waiting, and what is missing comes the next time.
 """
 
+import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from io import BufferedReader
+from functools import partial
+from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from concord.config import Settings
 from concord.errors import MalformedError, MissingError, TooLargeError, UnreachableError
 from concord.tlog.tile import Place
 
 PIECE = 1 << 16  # bytes read at a time
-GRACE = 60  # seconds that an answer may take whatever its size
+SENT = 1 << 12  # bytes sent at a time, each within the time that a peer may be silent
+GRACE = 2  # times the silence that a peer may keep: what an answer may take whatever its size
 
 
 class Source(Protocol):
@@ -33,6 +40,11 @@ class Source(Protocol):
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """The bytes at `path` from `start` on, in pieces. The errors are those of `get`."""
 
+
+@runtime_checkable
+class Listener(Source, Protocol):
+    """A source to which something can be said in return; a file or folder is none."""
+
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:
         """Send `body` to `path`: the status and at most `most` bytes of answer. UnreachableError if nobody takes it."""
 
@@ -45,58 +57,68 @@ def tile_path(log: str, place: Place) -> str:
 class HttpSource:
     """A node, or a static copy of one, at an address."""
 
-    def __init__(self, url: str, timeout: int, rate: int) -> None:
-        """`timeout`: seconds of silence; `rate`: bytes a second below which it is no line but a trap."""
+    def __init__(self, url: str, settings: Settings, patience: int | None = None) -> None:
+        """`patience`: seconds until all that is asked of this source must be over; None: as the settings say."""
         self.name = url
         self.skew: int | None = None
         self._url = url.rstrip("/")
-        self._rate = rate
-        limits = urllib3.Timeout(connect=timeout, read=timeout)
-        self._pool = urllib3.PoolManager(timeout=limits, retries=False, headers={"User-Agent": "concord"}, maxsize=2)
+        self._rate = settings.pull_rate
+        self._grace = GRACE * settings.pull_timeout
+        self._end = time.monotonic() + (settings.pull_patience if patience is None else patience)
+        limits = urllib3.Timeout(connect=settings.pull_timeout, read=settings.pull_timeout)
+        self._pool = urllib3.PoolManager(timeout=limits, retries=False, maxsize=2, blocksize=SENT)
+        self._pool.pool_classes_by_scheme = _pools(self._measure)
 
     def get(self, path: str, most: int) -> bytes:
-        return b"".join(self._read("GET", path, most=most))
+        return b"".join(self._read(path, most=most))
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
-        return self._read("GET", path, start=start)
+        return self._read(path, start=start)
 
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:
-        try:
-            answer = self._pool.request("POST", f"{self._url}/{quote(path)}", body=body, preload_content=False, redirect=False)
-        except HTTPError as e:
-            raise UnreachableError(f"{self.name} cannot be reached: {_cause(e)}") from e
-        with answer:
+        length = {"Content-Length": str(len(body))}
+        with self._request("POST", path, length, BytesIO(body)) as answer:
             return answer.status, b"".join(self._bounded(answer, most))
 
-    def _read(self, method: str, path: str, most: int | None = None, start: int = 0) -> Iterator[bytes]:
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        try:
-            answer = self._pool.request(
-                method, f"{self._url}/{quote(path)}", headers=headers, preload_content=False, redirect=False, decode_content=False
-            )
-        except HTTPError as e:
-            raise UnreachableError(f"{self.name} cannot be reached: {_cause(e)}") from e
-        with answer:
+    def _read(self, path: str, most: int | None = None, start: int = 0) -> Iterator[bytes]:
+        with self._request("GET", path, {"Range": f"bytes={start}-"} if start else {}) as answer:
             self._note_clock(answer.headers.get("Date"))
             if answer.status in (404, 410, 451):
                 raise MissingError(f"{self.name} has no {path}")
-            if answer.status != (206 if start else 200):
+            if answer.status not in (200, 206 if start else 200):
                 raise UnreachableError(f"{self.name} answers {answer.status} for {path}")
-            yield from self._bounded(answer, most)
+            pieces = self._bounded(answer, most)
+            yield from pieces if answer.status == 206 else _after(start, pieces)
+
+    def _request(self, method: str, path: str, headers: dict[str, str], body: BytesIO | None = None) -> urllib3.BaseHTTPResponse:
+        url = f"{self._url}/{quote(path)}"
+        headers["User-Agent"] = "concord"
+        try:
+            return self._pool.request(
+                method, url, body=body, headers=headers, preload_content=False, redirect=False, decode_content=False
+            )
+        except (HTTPError, OSError) as e:
+            raise UnreachableError(f"{self.name} cannot be reached: {_cause(e)}") from e
 
     def _bounded(self, answer: urllib3.BaseHTTPResponse, most: int | None) -> Iterator[bytes]:
-        """The body in pieces, no longer than `most` bytes and no slower than the rate."""
-        began, count = time.monotonic(), 0
+        """The body in pieces, no longer than `most` bytes."""
+        count = 0
         try:
             while piece := answer.read1(PIECE):
                 count += len(piece)
                 if most is not None and count > most:
                     raise TooLargeError(f"{self.name} sends more than the {most} bytes that there can be")
-                if time.monotonic() - began > GRACE + count / self._rate:
-                    raise UnreachableError(f"{self.name} sends less than {self._rate} bytes a second")
                 yield piece
         except (HTTPError, OSError) as e:
             raise UnreachableError(f"the line to {self.name} broke after {count} bytes: {_cause(e)}") from e
+
+    def _measure(self, began: float, count: int) -> None:
+        """UnreachableError if `count` bytes of an answer that `began` to be waited for are too few by now."""
+        now = time.monotonic()
+        if now - began > self._grace + count / self._rate:
+            raise UnreachableError(f"{self.name} sends less than {self._rate} bytes a second")
+        if now > self._end:
+            raise UnreachableError(f"{self.name} was not done when its time was over; the rest comes the next time")
 
     def _note_clock(self, date: str | None) -> None:
         """How many seconds the other's clock is ahead of ours."""
@@ -105,6 +127,59 @@ class HttpSource:
                 self.skew = round(parsedate_to_datetime(date).timestamp() - time.time())
             except ValueError:
                 self.skew = None
+
+
+class _Measured(RawIOBase):
+    """What comes over a line, head and body, chunks and trailers: `measure(began, count)` is asked at each step."""
+
+    def __init__(self, line: RawIOBase, measure: Callable[[float, int], None]) -> None:
+        self._line = line
+        self._measure = measure
+        self._began = time.monotonic()
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._measure(self._began, self._count)
+        count = self._line.readinto(buffer)
+        self._count += count or 0
+        return count
+
+    def close(self) -> None:
+        self._line.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that is measured while it is read."""
+
+    def __init__(self, measure: Callable[[float, int], None], sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = BufferedReader(_Measured(self.fp.detach(), measure))
+
+
+def _pools(measure: Callable[[float, int], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """The connection pools of one source, by scheme. Their answers are measured."""
+    answer = staticmethod(partial(_Answer, measure))
+
+    class Plain(HTTPConnectionPool):
+        class ConnectionCls(HTTPConnection):
+            response_class = answer  # type: ignore[assignment]  # whatever makes one will do
+
+    class Secure(HTTPSConnectionPool):
+        class ConnectionCls(HTTPSConnection):
+            response_class = answer  # type: ignore[assignment]
+
+    return {"http": Plain, "https": Secure}
+
+
+def _after(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """`pieces` without their first `start` bytes: what a server that knows no ranges sends again."""
+    for piece in pieces:
+        yield piece[start:]
+        start = max(start - len(piece), 0)
 
 
 class FolderSource:
@@ -126,9 +201,6 @@ class FolderSource:
             file.seek(start)
             while piece := file.read(PIECE):
                 yield piece
-
-    def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:  # noqa: ARG002  nobody is there to take it
-        raise UnreachableError(f"{self.name} is a folder, and answers nothing")
 
     def _open(self, path: str) -> BufferedReader:
         target = (self._root / path).resolve()

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock, get_ident
+from weakref import WeakValueDictionary
 
 from concord.errors import StorageError
 
@@ -27,7 +28,7 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._locks: dict[str, Lock] = {}
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -79,13 +80,13 @@ class Files:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        with self._locks.setdefault(name, Lock()):
+        lock = self._locks.setdefault(name, Lock())
+        with lock:
             try:
-                handle = _open_lock(self.root / name)
+                handle = _take_lock(self.root / name)
             except OSError as e:
                 raise told(e, self.root / name) from e
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
                 yield
             finally:
                 os.close(handle)
@@ -138,6 +139,19 @@ def _sync(paths: Iterable[Path]) -> None:
             os.close(handle)
 
 
-def _open_lock(path: Path) -> int:
-    _make_folder(path.parent)
-    return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+def _take_lock(path: Path) -> int:
+    """A handle on the locked file; of the one that stands there now, if another was removed while we waited for it."""
+    while True:
+        _make_folder(path.parent)
+        with suppress(FileNotFoundError):  # the folder was removed in between
+            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, path):
+                return handle
+            os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
