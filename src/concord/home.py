@@ -100,6 +100,12 @@ def stay(node: Node, home: Path) -> None:
         put(db, _MARK, _mark(home))
 
 
+def doubt(node: Node) -> None:
+    """Forget which folder this is: a peer knows more of our logs than could be taken back."""
+    with node.private_writing() as db:
+        put(db, _MARK, "")
+
+
 def _mark(home: Path) -> str:
     """What a copy of the folder cannot keep: where its logs lie on the disk."""
     status = (home / "logs").stat()

@@ -327,12 +327,17 @@ class Node:
                     self.say_itself(own, Evidence, {name: fields[name] for name in fields if name not in _SAID_ANEW})
 
     def _may_sign(self, origin: str, disputed: Mapping[str, Evidence]) -> bool:
-        return origin not in disputed and self.holdings.log(origin).paused is None
+        return origin not in disputed and self._signs(origin)
+
+    def _signs(self, origin: str) -> bool:
+        return self.holdings.log(origin).paused is None
 
     def cosign(self) -> int:
         """Let the witnesses of our members cosign what has grown of every log that is not disputed; how many logs."""
         disputed, sizes = self.disputes(), self.memory.sizes()
-        trees = [self.holdings.tree(origin) for origin in self.holdings.origins() if origin not in disputed]
+        signing = {origin for origin in self.holdings.hosted() if self._signs(origin)}
+        watched = [origin for origin in self.holdings.origins() if origin not in disputed and signing - {origin}]
+        trees = [self.holdings.tree(origin) for origin in watched]
         grown = [witness.request_for(tree, old) for tree in trees if tree.size > (old := sizes.get(tree.origin, 0))]
         policy = self.policies() if grown else self.policy
         for asked in grown:
@@ -342,19 +347,25 @@ class Node:
     def cosign_for(self, asked: witness.Request, policy: Callable[[str], Policy] | None = None) -> list[Signature]:
         """Our members' cosignatures on what is asked, if it may have them; the errors are those of the witness.
 
-        They are kept with the log, too, if it is held here.
+        They are kept with the log, too, if it is held here. Without a witness there are none, and nothing is remembered.
         """
         origin = asked.head.checkpoint.origin
         if origin in self.disputes():
             raise RefusedError(f"{origin} is disputed, and not cosigned until a decision settles it")
-        lines = witness.cosign(self.memory, self.holdings.log_keys, self._witnesses(origin), asked, self.clock())
+        signers = self._witnesses(origin)
+        if not signers:
+            return []
+        lines = witness.cosign(self.memory, self.holdings.log_keys, signers, asked, self.clock())
         signed = asked.head.note.with_signatures(lines)
         self.holdings.gather(Head(signed, asked.head.checkpoint), (policy or self.policy)(origin))
         return lines
 
     def _witnesses(self, origin: str) -> list[PrivateKey]:
-        """The witness keys of our members, but for the member whose log it is."""
-        others = [other for other in self.holdings.hosted() if other != origin]
+        """The witness keys of our members, but for the member whose log it is, and for those who sign nothing now.
+
+        A witness restored from a backup does not know what it saw since, as little as its log knows what it said.
+        """
+        others = [other for other in self.holdings.hosted() if other != origin and self._signs(other)]
         return [key for other in others if (key := self.holdings.witness(other)) is not None]
 
     def room_for(self, origin: str) -> int:

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from logging import getLogger
 from pathlib import Path
 from typing import TypeVar
@@ -11,13 +13,15 @@ from concord import home as homes
 from concord.config import Settings
 from concord.edges.peer.pull import Progress, Report, pull, recall
 from concord.edges.peer.source import HttpSource
-from concord.errors import ConcordError, UnreachableError
+from concord.errors import ConcordError, StaleError, UnreachableError
 from concord.node import Node
 from concord.private import peers
 
 logger = getLogger("concord.upkeep")
 T = TypeVar("T")
 
+ASKED = 16  # peers that are asked for our own logs at the same time
+ASK_AGAIN = 60  # seconds until a node that pulls only on demand asks again what it may sign
 RECALL_TIMEOUT = 10  # seconds that a peer may be silent while our own logs wait for its word
 TICK = 5  # seconds between looks at whether there is something to cosign
 
@@ -31,19 +35,28 @@ def recover(node: Node, home: Path) -> bool:
     """Ask every peer what it knows of our own logs, and take back what we lack; whether we may sign again.
 
     A node that was not moved may sign even if nobody answers: it knows what it signed. One that was may sign once every peer
-    has answered since.
+    has answered since. None may while a peer has shown more of a log of ours than could be taken back.
     """
     since = homes.moved_since(node, home)
     hasty = replace(node.settings, pull_timeout=min(node.settings.pull_timeout, RECALL_TIMEOUT))
-    for peer in _everyone(node):
-        try:
-            _ask(node, peer.url, hasty, lambda source: recall(node, source))
-        except ConcordError as e:
-            logger.warning("peer %s: %s", peer.url, e)
-    if since is not None and any((peer.answered or 0) < since for peer in _everyone(node)):
+    with ThreadPoolExecutor(ASKED) as askers:
+        lacking = any(list(askers.map(partial(_lacks, node, hasty), [peer.url for peer in _everyone(node)])))
+    if lacking:
+        homes.doubt(node)
+    if lacking or (since is not None and any((peer.answered or 0) < since for peer in _everyone(node))):
         return False
     resume(node, home)
     return True
+
+
+def _lacks(node: Node, settings: Settings, url: str) -> bool:
+    """Whether we lack something of our own logs even after asking this peer for it."""
+    try:
+        _ask(node, url, settings, partial(recall, node))
+    except ConcordError as e:
+        logger.warning("peer %s: %s", url, e)
+        return isinstance(e, StaleError)
+    return False
 
 
 def _ask(node: Node, url: str, settings: Settings, work: Callable[[HttpSource], Report]) -> Report:
@@ -90,19 +103,30 @@ class Upkeep:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
-        if ready:
+        """Recover, then pull and cosign until stopped. While our logs may not sign, nothing is done but ask again."""
+        every = self._node.settings.pull_every
+        step = min(TICK, every or TICK)
+        ready, waited = self._recover(), 0
+        if ready and every:
             self._pull_all()
-        waited = 0
-        while not self._stop.wait(TICK):
-            waited += TICK
-            self._try("cosigning", self._node.cosign)
-            if self._node.settings.pull_every and waited >= self._node.settings.pull_every:
-                waited = 0
-                if ready:
-                    self._pull_all()
-                else:
-                    ready = self._try("recovery", lambda: recover(self._node, self._home)) or False
+        while not self._stop.wait(step):
+            due = waited + step >= (every or ASK_AGAIN)
+            waited = 0 if due else waited + step
+            ready = ready or self._try("resuming", self._told_to_resume) or (due and self._recover())
+            if ready:
+                self._try("cosigning", self._node.cosign)
+            if ready and due and every:
+                self._pull_all()
+
+    def _recover(self) -> bool:
+        return self._try("recovery", lambda: recover(self._node, self._home)) or False
+
+    def _told_to_resume(self) -> bool:
+        """Whether somebody said `concord log resume`, in another process, while we were asking."""
+        if homes.moved_since(self._node, self._home) is not None:
+            return False
+        resume(self._node, self._home)
+        return True
 
     def _pull_all(self) -> None:
         for url in [peer.url for peer in _everyone(self._node)]:

@@ -27,6 +27,7 @@ from concord.errors import (
     MalformedError,
     MissingError,
     RefusedError,
+    StaleError,
     TooLargeError,
     UnreachableError,
 )
@@ -35,6 +36,7 @@ from concord.ledger.blobs import Blobs
 from concord.ledger.mirror import Intake, signed_by
 from concord.ledger.tree import Head, Tree, folder, weight
 from concord.node import Node
+from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, tile
 from concord.tlog.merkle import HASH_SIZE
 from concord.tlog.note import Note
@@ -86,13 +88,30 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
 
 
 def recall(node: Node, source: Source) -> Report:
-    """Steps 1 and 2 alone: take back from `source` what it has of our own logs and we lack."""
+    """Steps 1 and 2 alone: take back from `source` what it has of our own logs and we lack.
+
+    StaleError if it shows more of one, signed by us, than could be taken back; the report would say why.
+    """
     report = Report(source.name)
     own = set(node.holdings.hosted())
     ours = [head for head in _offered(node, source).heads if head.checkpoint.origin in own]
     _take_all(node, source, _largest_first(ours), report, lambda _origin, _done, _size: None)
     node.catch_up()
+    for head in ours:
+        origin, size = head.checkpoint.origin, node.holdings.tree(head.checkpoint.origin).size
+        if head.checkpoint.size > size and origin not in node.disputes() and _is_signed(node, head):
+            why = report.wrong.get(origin) or next(iter(report.wrong.values()), "")
+            raise StaleError(f"{source.name} has {head.checkpoint.size} entries of {origin}, and only {size} are here: {why}", size)
     return report
+
+
+def _is_signed(node: Node, head: Head) -> bool:
+    """Whether a key that we know of the log signed `head`."""
+    try:
+        checkpoints.open_note(head.note, node.holdings.log_keys(head.checkpoint.origin))
+    except ForgedError:
+        return False
+    return True
 
 
 def _offered(node: Node, source: Source) -> heads.Heads:
