@@ -368,6 +368,16 @@ class Node:
         others = [other for other in self.holdings.hosted() if other != origin and self._signs(other)]
         return [key for other in others if (key := self.holdings.witness(other)) is not None]
 
+    def personal(self, digest: str) -> bool:
+        """Whether a member of this node keeps the blob as personal. What others say of it cannot change that."""
+        named = (
+            select(blobs.c.log)
+            .join(logs, logs.c.log == blobs.c.log)
+            .where(blobs.c.blob == digest, blobs.c.salted == 1, logs.c.origin.in_(self.holdings.hosted()))
+        )
+        with self.reading() as db:
+            return db.execute(named.limit(1)).first() is not None
+
     def room_for(self, origin: str) -> int:
         """How many bytes a log of `origin` may take here. RefusedError if it may take none."""
         seat = self.roster().seats.get(origin)

@@ -293,7 +293,7 @@ def public_blob(node: Node, digest: str) -> str:
     with node.reading() as db:
         named = db.scalar(select(blob_table.c.blob).where(blob_table.c.blob == digest, blob_table.c.salted == 0).limit(1))
         deposited = db.scalar(select(deposits.c.name).where(deposits.c.blob == digest).limit(1))
-    if named is None:
+    if named is None or node.personal(digest):
         raise MissingError(f"no record names the blob {digest[:64]}")
     return re.sub(r"[^A-Za-z0-9._-]", "-", deposited or digest)
 

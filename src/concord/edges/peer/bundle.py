@@ -235,6 +235,8 @@ def _blob_pieces(node: Node, wanted: Want) -> list[Piece]:
     public = {digest for digest, _, _ in rows}
     pieces = []
     for digest in sorted(new | (set(wanted.blobs) & public)):
+        if node.personal(digest):
+            continue
         try:
             pieces.append(Piece(f"peer/blobs/{digest}", node.blobs.size(digest), partial(node.blobs.get, digest)))
         except ConcordError:

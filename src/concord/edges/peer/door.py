@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import mkstemp
 
 import msgspec
-from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -20,9 +19,9 @@ from concord.errors import ForgedError, ForkedError, MissingError, RefusedError,
 from concord.ledger import witness
 from concord.ledger.record import ENCODER
 from concord.ledger.tree import Tree, folder
-from concord.ledger.view import blobs as blob_table
 from concord.node import Node
 from concord.private import attempts
+from concord.reading import public_blob
 from concord.tlog.tile import Place
 
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -74,10 +73,7 @@ class Door:
     def blob(self, request: Request) -> Response:
         """A blob that some record names. What is personal leaves only through its own member's pages."""
         digest = request.path_params["digest"]
-        with self._node.reading() as db:
-            public = db.execute(select(blob_table.c.log).where(blob_table.c.blob == digest, blob_table.c.salted == 0).limit(1))
-            if public.first() is None:
-                raise MissingError(f"no record names the blob {digest[:64]}")
+        public_blob(self._node, digest)
         blobs = self._node.blobs
         return ranged(request, blobs.size(digest), lambda start, stop: blobs.get(digest, start, stop), digest)
 
