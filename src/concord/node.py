@@ -256,7 +256,8 @@ class Node:
         ahead = self._last_at[origin] - now
         if ahead > CLOCK_TOLERANCE:
             raise ClockError(
-                f"this machine's clock is {ahead} seconds behind the last record of {origin}: set the clock, then say it again"
+                f"the last record of {origin} is dated {ahead} seconds ahead of this machine's clock. If the clock is behind, set "
+                "it; if it was ahead when that was said, wait until that time has come. Then say it again"
             )
 
     # Keeping up
