@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from concord.edges import access
 from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import compare, pull
 from concord.edges.ranges import ranged
@@ -96,7 +97,7 @@ class Door:
 
     async def bundle(self, request: Request) -> Response:
         """Take in a bundle that was pushed here, such as the first log of an applicant. What is in it is verified as always."""
-        await run_in_threadpool(self._count_push, request.client.host if request.client else "")
+        await run_in_threadpool(self._count_push, access.address(self._node, request))
         handle, name = mkstemp(suffix=".zip")
         try:
             with os.fdopen(handle, "wb") as file:
