@@ -148,7 +148,7 @@ def _apply(node: Node, charter: Charter, name: str | None, country: str | None, 
 def _charter(raw: bytes) -> Charter:
     try:
         charter = msgspec.json.decode(raw, type=Charter)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedError(f"not a charter: {e}") from e
     if ENCODER.encode(charter) != raw:
         raise MalformedError("not the canonical spelling of a charter")

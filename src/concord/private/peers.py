@@ -26,12 +26,22 @@ class Peer:
 
 def add(db: Connection, url: str, now: int) -> str:
     """Add a peer by the address of its node or mirror; its address as it is kept. RefusedError for what is no address."""
+    kept = url.rstrip("/")
     if not _is_address(url):
         raise RefusedError(f"{url!r} is not the address of a node, such as https://concord.example")
-    kept = url.rstrip("/")
     if not db.execute(select(peer.c.url).where(peer.c.url == kept)).first():
         db.execute(insert(peer).values(url=kept, added=now))
     return kept
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        names = parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # brackets or a port that are none
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return bool(plain and names and parts.scheme in ("http", "https") and not (parts.query or parts.fragment or parts.username))
 
 
 def remove(db: Connection, url: str) -> None:
@@ -53,15 +63,3 @@ def answered(db: Connection, url: str, now: int, skew: int | None) -> None:
 def failed(db: Connection, url: str, now: int, error: str) -> None:
     """A pull did not."""
     db.execute(update(peer).where(peer.c.url == url).values(asked=now, error=error[:500]))
-
-
-def _is_address(url: str) -> bool:
-    if any(char.isspace() or not char.isprintable() for char in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # reading it is what checks it
-    except ValueError:
-        return False
-    extras = parts.query or parts.fragment or parts.username
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not extras

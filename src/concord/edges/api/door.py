@@ -163,7 +163,7 @@ class Door:
         body = await _body(request)
         try:
             asked = msgspec.json.decode(body, type=SayShape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise MalformedError(f"not something to say: {e}") from e
         said = await run_in_threadpool(self._node.say, speaker, kind_of(asked.type), asked.fields)
         return _json(SaidShape(origin=said.origin, index=said.index, leaf=said.leaf), 201)

@@ -46,7 +46,7 @@ def read(raw: bytes) -> Heads:
         raise TooLargeError(f"{len(raw)} bytes of heads, over {HEADS_SIZE_MAX}")
     try:
         wire = msgspec.json.decode(raw, type=_Wire)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedError(f"not a list of heads: {e}") from e
     if wire.format != FORMAT:
         raise MalformedError(f"a list of heads in the format {wire.format!r}, not {FORMAT}")

@@ -36,7 +36,7 @@ def read_want(raw: bytes) -> Want:
         raise TooLargeError(f"a want of {len(raw)} bytes, over {WANT_SIZE_MAX}")
     try:
         read = msgspec.json.decode(raw, type=Want)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedError(f"not what `concord bundle want` writes: {e}") from e
     if read.format != WANT_FORMAT:
         raise MalformedError(f"a want in the format {read.format!r}, not {WANT_FORMAT}")

@@ -149,7 +149,7 @@ def load(raw: bytes) -> Charter:
     """The charter in a TOML file. MalformedError says where it is wrong."""
     try:
         return msgspec.convert(tomllib.loads(raw.decode()), Charter)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as e:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as e:
         raise MalformedError(f"charter: {e}") from e
 
 
