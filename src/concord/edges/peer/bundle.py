@@ -6,8 +6,12 @@ web server can serve it. Cosignatures travel in its heads, so that the next bund
 split into volumes; each is a ZIP of its own, and all are needed.
 
 A bundle is a source like any other: what is in it is verified like what comes over a line. Before that, the file itself is
-held against rules that leave no room for tricks: stored and not compressed, every name a path of a mirror, no name twice,
-no link, no more bytes claimed than the file has.
+held against rules that leave no room for tricks, and read to its end:
+
+1. it ends where a ZIP ends, and does not list more names than it has room for;
+2. every name is a path of a mirror, none twice, each a plain file, stored and neither compressed nor encrypted;
+3. the files lie one after the other, and none over another;
+4. each has the checksum that is written beside it, so that a damaged stick is found out before a byte is taken in.
 """
 
 import re
@@ -16,6 +20,8 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
+from os import SEEK_END
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Annotated, Self
@@ -42,6 +48,11 @@ VOLUME = "peer/volume.json"
 _NAME = re.compile(
     r"peer/(heads|charter|volume\.json|blobs/[0-9a-f]{64}|logs/[0-9a-f]{64}/(checkpoint|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?))\Z"
 )
+END, LARGE_END = 22, 20  # bytes of the record at the end of a ZIP, and of the one before it that points to a larger one
+LOCAL, LISTED, LARGE_FIELD = 30, 46, 28  # bytes of a header before a file, of one in the list, of a field for large sizes
+FRAME = 1024  # more than what a volume takes besides its pieces: which volume it is, and its end
+UTF_8 = 0x800  # the one flag that a file in a bundle may have: its name is UTF-8
+LIST_MAX = 4 << 20  # bytes that list the files of a bundle that is sent over a line
 _DATE = (1980, 1, 1, 0, 0, 0)  # what is in a bundle does not depend on when it was packed
 
 
@@ -60,6 +71,11 @@ class Piece:
     name: str
     size: int
     read: Callable[[], Iterable[bytes]]
+
+    @property
+    def weight(self) -> int:
+        """The bytes that it takes in a ZIP, with its names, both headers, and their fields for large sizes."""
+        return self.size + 2 * len(self.name) + LOCAL + LISTED + 2 * LARGE_FIELD
 
 
 @dataclass(frozen=True)
@@ -81,10 +97,11 @@ def export(node: Node, wanted: Want, out: Path, volume_bytes: int | None = None,
         raise RefusedError("the bundle is wanted for another organisation than this node serves")
     pieces, entries = _log_pieces(node, wanted)
     blobs = _blob_pieces(node, wanted) if with_blobs else []
-    fitting = [piece for piece in blobs if volume_bytes is None or piece.size <= volume_bytes]
-    left_out = tuple(piece.name.rpartition("/")[2] for piece in blobs if piece not in fitting)
+    too_large = [piece for piece in blobs if volume_bytes is not None and FRAME + piece.weight > volume_bytes]
+    fitting = blobs[: len(blobs) - len(too_large)]  # they are in order of size
+    left_out = tuple(piece.name.rpartition("/")[2] for piece in too_large)
     groups = _split([*pieces, *fitting], volume_bytes)
-    name = folder("".join(piece.name for piece in pieces))[:16]
+    name = _name([*pieces, *fitting])
     paths = [out if number == 1 else out.with_name(f"{out.stem}.{number}{out.suffix}") for number in range(1, len(groups) + 1)]
     written: list[Path] = []
     try:
@@ -112,13 +129,16 @@ def push(node: Node, source: Listener, wanted: Want) -> tuple[int, bytes]:
 class BundleSource:
     """The volumes of one bundle as a source. Close it when done."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        """MalformedError if a file is no bundle, or plays tricks; MissingError if a volume is missing."""
+    def __init__(self, paths: list[Path], list_max: int | None = None) -> None:
+        """`list_max`: how many bytes the list of its names may take (None: any number).
+
+        MalformedError if a file is no bundle, is damaged, or plays tricks; MissingError if a volume is missing.
+        """
         self.name = ", ".join(path.name for path in paths)
         self._files: list[zipfile.ZipFile] = []
         self._where: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
         try:
-            volumes = [self._open(path) for path in paths]
+            volumes = [self._open(path, list_max) for path in paths]
         except BaseException:
             self.close()
             raise
@@ -128,9 +148,11 @@ class BundleSource:
             self.close()
             raise MalformedError("these volumes are of different bundles")
         if numbers != list(range(1, first.of + 1)):
-            missing = sorted(set(range(1, first.of + 1)) - set(numbers))
+            missing = ", ".join(str(number) for number in range(1, first.of + 1) if number not in numbers)
             self.close()
-            raise MissingError(f"of the {first.of} volumes of this bundle, number {missing or numbers} is missing or stands twice")
+            raise MissingError(
+                f"this bundle has {first.of} volumes, and {f'number {missing} is missing' if missing else 'one is there twice'}"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -164,15 +186,18 @@ class BundleSource:
     def _size(self, path: str) -> int:
         return self._where[path][1].file_size if path in self._where else 0
 
-    def _open(self, path: Path) -> Volume:
+    def _open(self, path: Path, list_max: int | None) -> Volume:
         try:
+            check_end(path, list_max)
             file = zipfile.ZipFile(path)
-        except FileNotFoundError as e:
-            raise MissingError(f"{path}: no such file") from e
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as e:
+        except OSError as e:
+            raise MissingError(f"{path}: {e.strerror}") from e
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as e:
             raise MalformedError(f"{path.name} is not a bundle: {e}") from e
         self._files.append(file)
         check_names(file, path)
+        check_places(file, path)
+        check_content(file, path)
         for info in file.infolist():
             if info.filename != VOLUME:
                 if info.filename in self._where:
@@ -180,12 +205,24 @@ class BundleSource:
                 self._where[info.filename] = (file, info)
         try:
             return msgspec.json.decode(file.read(VOLUME), type=Volume)
-        except (KeyError, msgspec.DecodeError, zipfile.BadZipFile) as e:
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise MalformedError(f"{path.name} does not say which volume it is") from e
 
 
+def check_end(path: Path, list_max: int | None) -> None:
+    """Rule 1, or MalformedError: what lists the names is read as a whole, and takes twelve times its bytes in memory."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, SEEK_END) - LARGE_END - END, 0))
+        tail = file.read()
+    end = tail[-END:]
+    if end[:4] != b"PK\5\6" or end[-2:] != b"\0\0":
+        raise MalformedError(f"{path.name} is not a bundle, or its end is missing")
+    if list_max is not None and (tail[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > list_max):
+        raise TooLargeError(f"{path.name} holds more files than a bundle that is sent over a line may")
+
+
 def check_names(file: zipfile.ZipFile, path: Path) -> None:
-    """MalformedError unless every member is stored, plain, named like a mirror's file, there once, and within the file."""
+    """Rule 2, or MalformedError."""
     infos = file.infolist()
     names = [info.filename for info in infos]
     if len(set(names)) != len(names):
@@ -193,13 +230,32 @@ def check_names(file: zipfile.ZipFile, path: Path) -> None:
     for info in infos:
         if not _NAME.match(info.filename) or info.orig_filename != info.filename:
             raise MalformedError(f"{path.name}: {info.filename[:80]!r} is not the name of anything in a bundle")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 0x1:
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & ~UTF_8:
             raise MalformedError(f"{path.name}: {info.filename} is compressed or encrypted, and a bundle is neither")
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
             raise MalformedError(f"{path.name}: {info.filename} is a link or another thing than a file")
-    if sum(info.file_size for info in infos) > path.stat().st_size:
+
+
+def check_places(file: zipfile.ZipFile, path: Path) -> None:
+    """Rule 3, or MalformedError."""
+    end = 0
+    for info in sorted(file.infolist(), key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise MalformedError(f"{path.name}: {info.filename} lies over another file")
+        end = info.header_offset + LOCAL + len(info.filename) + info.file_size
+    if end > file.start_dir:
         raise MalformedError(f"{path.name} claims more bytes than it has")
+
+
+def check_content(file: zipfile.ZipFile, path: Path) -> None:
+    """Rule 4, or MalformedError."""
+    try:
+        damaged = file.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as e:
+        raise MalformedError(f"{path.name} is damaged: {e}") from e
+    if damaged is not None:
+        raise MalformedError(f"{path.name}: {damaged} is damaged. Copy the bundle again, or have it made again")
 
 
 def _log_pieces(node: Node, wanted: Want) -> tuple[list[Piece], int]:
@@ -248,16 +304,24 @@ def _bytes_piece(name: str, content: bytes) -> Piece:
     return Piece(name, len(content), lambda: (content,))
 
 
-def _split(pieces: list[Piece], most: int | None) -> list[list[Piece]]:
-    """Groups of pieces, in order, each of at most `most` bytes (a piece alone may be larger than that)."""
-    groups: list[list[Piece]] = [[]]
-    size = 0
+def _name(pieces: list[Piece]) -> str:
+    """What tells this bundle from others, and is the same whenever it is packed: the heads, and what is in it."""
+    content = sha256(b"".join(pieces[0].read()))
     for piece in pieces:
-        if most is not None and groups[-1] and size + piece.size > most:
+        content.update(f"{piece.name} {piece.size}\n".encode())
+    return content.hexdigest()[:16]
+
+
+def _split(pieces: list[Piece], most: int | None) -> list[list[Piece]]:
+    """Groups of pieces, in order, each a file of at most `most` bytes (a piece alone may be larger than that)."""
+    groups: list[list[Piece]] = [[]]
+    size = FRAME
+    for piece in pieces:
+        if most is not None and groups[-1] and size + piece.weight > most:
             groups.append([])
-            size = 0
+            size = FRAME
         groups[-1].append(piece)
-        size += piece.size
+        size += piece.weight
     return groups
 
 

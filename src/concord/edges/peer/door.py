@@ -108,7 +108,7 @@ class Door:
             Path(name).unlink()
 
     def _take_in(self, path: Path) -> Response:
-        with bundle.BundleSource([path]) as source:
+        with bundle.BundleSource([path], bundle.LIST_MAX) as source:
             report = pull(self._node, source)
         wrong = {name: str(error) for name, error in report.wrong.items()}
         body = msgspec.json.encode({"entries": report.entries, "blobs": report.blobs, "wrong": wrong})
