@@ -115,14 +115,17 @@ def _mark(home: Path) -> str:
 def _open(home: Path, clock: Callable[[], int]) -> Node:
     holdings = Holdings(Files(home), keyring.load(home / "keys"))
     private = open_database(home / "node.db")
-    view = open_database(home / "view.db", durable=False)
-    return Node(settings(home), holdings, Blobs(home / "blobs"), private, view, clock)
+    return Node(settings(home), holdings, Blobs(home / "blobs"), private, open_database(home / "view.db", durable=False), clock)
 
 
 def settings(home: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the node in `home`."""
     path = home / FILE
-    return read(path.read_bytes() if path.exists() else b"", environment)
+    try:
+        raw = path.read_bytes() if path.exists() else b""
+    except OSError as e:
+        raise SettingsError(f"{path} cannot be read: {e.strerror}") from e
+    return read(raw, environment)
 
 
 def _wall_clock() -> int:

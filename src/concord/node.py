@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from concord.config import Settings
-from concord.errors import ClockError, MalformedError, MissingError, RefusedError, TooLargeError
+from concord.errors import ClockError, DamagedError, MalformedError, MissingError, RefusedError, TooLargeError
 from concord.ledger import evidence, witness
 from concord.ledger import identity as identities
 from concord.ledger.blobs import Blobs, Tombstone
@@ -421,7 +421,10 @@ class Node:
 
     def _stored_charter(self) -> Charter | None:
         raw = self.holdings.storage.read(CHARTER)
-        return msgspec.json.decode(raw, type=Charter) if raw else None
+        try:
+            return msgspec.json.decode(raw, type=Charter) if raw else None
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise DamagedError(f"the stored charter cannot be read: {e}. Take it from a backup, or from another node") from e
 
 
 def kind_of(name: str) -> type[Record]:

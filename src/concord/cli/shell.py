@@ -152,12 +152,12 @@ def when(at: int | None) -> str:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that the user asked for. StorageError if it cannot be written."""
-    from concord.ledger.storage.files import told
+    from concord.errors import StorageError
 
     try:
         path.write_bytes(content)
     except OSError as e:
-        raise told(e, path) from e
+        raise StorageError(f"{path} cannot be written: {e.strerror}") from e
 
 
 def read_file(path: Path, most: int) -> bytes:

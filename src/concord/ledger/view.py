@@ -44,7 +44,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError
 
 from concord.errors import ConcordError, DamagedError, ForgedError, RefusedError
 from concord.ledger import identity
@@ -239,13 +238,11 @@ class View:
         shape = self._shape()
         try:
             with self.reading() as db:
-                if db.scalar(select(meta.c.value).where(meta.c.name == "shape")) == shape:
+                if inspect(db).has_table(meta.name) and db.scalar(select(meta.c.value).where(meta.c.name == "shape")) == shape:
                     self._complete({each["name"] for each in inspect(db).get_indexes(records.name)})
                     return
         except DamagedError:
             remove_file(self.engine)  # what is derived can be derived again
-        except OperationalError:
-            pass  # no tables yet
         with writing(self.engine) as db:
             for kept in reversed(self._tables()):
                 kept.drop(db, checkfirst=True)

@@ -18,8 +18,8 @@ def export(node: Node, origin: str, directory: Path) -> dict[str, Any]:
     head = tree.head
     if head is None:
         raise MissingError(f"{origin} is not held here")
-    if directory.exists() and any(directory.iterdir()):
-        raise SettingsError(f"{directory} is not empty")
+    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        raise SettingsError(f"{directory} is not an empty folder")
     size = head.checkpoint.size
     names = {(line.name, line.id) for line in head.note.signatures}
     keys = [*node.holdings.log_keys(origin), *node.policy(origin).witnesses.values()]

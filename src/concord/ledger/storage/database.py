@@ -24,11 +24,13 @@ BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process
 def open_database(path: Path | None, *, durable: bool = True) -> Engine:
     """The database in the file `path`, or in memory for None.
 
-    `durable` makes every commit survive a loss of power, at the price of a sync; what can be computed again does without.
+    `durable` makes every commit survive a loss of power, at the price of a sync; what is derived and can be computed again does
+    without.
     """
     url = f"sqlite:///{path}" if path else "sqlite://"
     pool = {"poolclass": StaticPool} if path is None else {}
-    engine = create_engine(url, connect_args={"check_same_thread": False}, **pool)
+    options = {"derived": not durable}
+    engine = create_engine(url, connect_args={"check_same_thread": False}, execution_options=options, **pool)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: object) -> None:
@@ -46,37 +48,39 @@ def open_database(path: Path | None, *, durable: bool = True) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one moment and cannot write. DamagedError if the file is not what was written."""
-    try:
-        with engine.connect() as db:
-            db.info["reading"] = True
-            raw = db.connection.driver_connection
-            assert raw is not None
-            raw.execute("PRAGMA query_only=ON")
-            try:
-                yield db
-            finally:
-                db.rollback()
-                raw.execute("PRAGMA query_only=OFF")
-                db.info["reading"] = False
-    except DatabaseError as e:
-        if is_damage(e):
-            raise damaged(engine) from e
-        raise
+    """A connection that sees one moment and cannot write. StorageError, BusyError or DamagedError if it cannot read either."""
+    with _telling(engine), engine.connect() as db:
+        db.info["reading"] = True
+        raw = db.connection.driver_connection
+        assert raw is not None
+        raw.execute("PRAGMA query_only=ON")
+        try:
+            yield db
+        finally:
+            db.rollback()
+            raw.execute("PRAGMA query_only=OFF")
+            db.info["reading"] = False
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction. StorageError, BusyError or DamagedError if the database cannot take it."""
+    with _telling(engine), engine.begin() as db:
+        yield db
+
+
+@contextmanager
+def _telling(engine: Engine) -> Iterator[None]:
     try:
-        with engine.begin() as db:
-            yield db
+        yield
     except OperationalError as e:
         raise told(e, engine) from e
     except DatabaseError as e:
-        if is_damage(e):
-            raise damaged(engine) from e
-        raise
+        if not _is_damage(e):
+            raise
+        derived = engine.get_execution_options().get("derived")
+        cure = "Delete it, and it is computed anew" if derived else "Take it from a backup"
+        raise DamagedError(f"{engine.url.database}: the database is damaged. {cure}") from e
 
 
 def version(engine: Engine) -> tuple[int, ...]:
@@ -91,14 +95,9 @@ def version(engine: Engine) -> tuple[int, ...]:
     return tuple(found)
 
 
-def is_damage(error: DatabaseError) -> bool:
+def _is_damage(error: DatabaseError) -> bool:
     """Whether the database says that its file is not what it wrote."""
     return "malformed" in str(error) or "not a database" in str(error)
-
-
-def damaged(engine: Engine) -> DamagedError:
-    """The error that tells of it."""
-    return DamagedError(f"{engine.url.database}: the database is damaged. If it is view.db, remove it; else take it from a backup")
 
 
 def remove_file(engine: Engine) -> None:

@@ -102,6 +102,8 @@ def told(error: OSError, path: Path) -> StorageError:
             said = "the disk is full; nothing acknowledged is lost. Free some space, then do it again"
         case errno.EROFS | errno.EACCES | errno.EPERM:
             said = "the home may not be written. Give its owner the right to write, or choose another with --home"
+        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR | errno.EEXIST:
+            said = f"nothing can be written there ({error.strerror}). Choose another place"
         case _:
             said = f"the disk does not do what it should ({error.strerror}). Check it before anything else"
     return StorageError(f"{path}: {said}")
