@@ -176,8 +176,13 @@ class View:
 
     def digests(self) -> dict[str, str]:
         """One hash (hex) for each table over all its rows, in the order of their keys. Equal views have equal digests."""
+        return self.moment()[1]
+
+    def moment(self) -> tuple[dict[str, int], dict[str, str]]:
+        """How many entries of each log have been read, and the `digests` that they gave, at one moment of a view that grows."""
         with self.reading() as db:
-            return {kept.name: _digest(db, kept) for kept in self._tables() if kept not in (logs, meta)}
+            sizes: dict[str, int] = dict(db.execute(select(logs.c.origin, logs.c.size)).tuples().all())
+            return sizes, {kept.name: _digest(db, kept) for kept in self._tables() if kept not in (logs, meta)}
 
     # Catching up
 

@@ -86,9 +86,8 @@ def _check_view(node: Node) -> Iterator[Finding]:
     with TemporaryDirectory() as folder:
         engine = open_database(Path(folder) / "view.db", durable=False)
         anew = View(engine, PILLARS, node.organisation)
-        with node.reading() as _:
-            anew.catch_up({origin: (node.holdings.tree(origin), node.view.size(origin)) for origin in node.holdings.origins()})
-            kept = node.view.digests()
+        sizes, kept = node.view.moment()
+        anew.catch_up({origin: (node.holdings.tree(origin), size) for origin, size in sizes.items()})
         for name, digest in anew.digests().items():
             wrong = "" if kept[name] == digest else "is not what the logs make. Delete view.db and start again"
             yield Finding(f"table {name}", wrong)
