@@ -1,5 +1,7 @@
 """All commands, in the order in which help shows them."""
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -47,5 +49,8 @@ for name, group in (
 
 
 def main() -> None:
-    """The entry point of `concord`."""
-    app()
+    """The entry point of `concord`. What the terminal cannot show is spelled out, and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="concord")

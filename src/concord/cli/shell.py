@@ -61,14 +61,14 @@ class Shell:
     def result(self, value: Any, text: str | None = None) -> None:
         """Print a result: as JSON, or as `text` (the value itself if there is none)."""
         if self.json:
-            print(json.dumps(value, ensure_ascii=False, indent=2))
+            print(as_json(value, indent=2))
         else:
             print(printable(str(value) if text is None else text))
 
     def table(self, rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
         """Print rows: as a JSON list, or the named columns side by side, or the sentence `empty`."""
         if self.json:
-            print(json.dumps(list(rows), ensure_ascii=False, indent=2))
+            print(as_json(list(rows), indent=2))
         elif rows:
             lines = [[column.upper() for column in columns], *([_cell(row[column]) for column in columns] for row in rows)]
             widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
@@ -79,7 +79,7 @@ class Shell:
 
     def note(self, text: str) -> None:
         """Say something besides the result."""
-        print(printable(text), file=sys.stderr)
+        print(one_line(text), file=sys.stderr)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
@@ -131,7 +131,7 @@ def errors(shell: Shell) -> Iterator[None]:
         yield
     except ConcordError as e:
         told = {"error": str(e), "kind": type(e).__name__, "fault": e.fault}
-        print(json.dumps(told, ensure_ascii=False) if shell.json else f"concord: {printable(str(e))}", file=sys.stderr)
+        print(as_json(told) if shell.json else f"concord: {one_line(str(e))}", file=sys.stderr)
         raise typer.Exit(1) from e
     except BrokenPipeError as e:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -140,7 +140,18 @@ def errors(shell: Shell) -> Iterator[None]:
 
 def printable(text: str) -> str:
     """`text` without what could steer a terminal: control characters, but for line breaks, become U+FFFD."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(char if _is_harmless(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def one_line(text: str) -> str:
+    """`text` without what could steer a terminal or pass for another line."""
+    return printable(text.rstrip("\n")).replace("\n", " ")
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """`value` as JSON that people can read in their own script, and that cannot steer a terminal either."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(char if _is_harmless(char) else json.dumps(char)[1:-1] for char in text)
 
 
 def when(at: int | None) -> str:
@@ -174,6 +185,13 @@ def read_file(path: Path, most: int) -> bytes:
     return raw
 
 
+def _is_harmless(char: str) -> bool:
+    """Whether a terminal only shows it. Scripts of Asia need the joiners, those written from the right the marks."""
+    return (
+        char.isprintable() or char in "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
+    )
+
+
 def _cell(value: Any) -> str:
     match value:
         case None:
@@ -181,7 +199,7 @@ def _cell(value: Any) -> str:
         case list() | tuple():
             return ", ".join(map(_cell, value))
         case _:
-            return printable(str(value)).replace("\n", " ")
+            return one_line(str(value))
 
 
 def _width(text: str) -> int:
