@@ -38,19 +38,28 @@ def init(
 
     if charter and join:
         raise SettingsError("found an organisation (--charter) or join one (--join), not both")
+    if organisation and not join:
+        raise SettingsError("--organisation says which one to join: it goes with --join URL")
     if member and not (name and country):
         raise SettingsError("a member has a name and a country: --member ID --name … --country CC")
-    node = begin.node_at(shell.home)
-    if member:
-        begin.add_member(node, shell.home, member, domain)
+    who = begin.Member(member, domain, name, country, class_)
+    begin.check_member(who)
+    wanted = None
     if charter:
         presets = begin.presets()
-        raw = presets[charter] if charter in presets else read_file(Path(charter), CHARTER_SIZE_MAX)
-        begin.found(node, raw, name, country, class_)
+        wanted = begin.read_charter(presets[charter] if charter in presets else _charter_file(charter), who)
     elif join:
-        begin.join(node, join, organisation, name, country, class_)
+        wanted = begin.ask_charter(shell.home, join, organisation, who)
+    node = begin.node_at(shell.home)
+    begin.check_free(node, wanted)
+    if member:
+        begin.add_member(node, shell.home, member, domain)
+    if charter and wanted:
+        begin.found(node, wanted, who)
+    elif join and wanted:
+        begin.join(node, join, wanted, who)
     elif member:
-        begin.introduce(node, name, country)
+        begin.introduce(node, who)
     shell.result(_told(shell, node), _words(shell, node))
 
 
@@ -113,6 +122,16 @@ def export(
     node = shell.node()
     done = write(node, shell.origin(node, log), directory)
     shell.result(done, f"{done['size']} entries of {done['origin']} in {directory}, {done['files']} files")
+
+
+def _charter_file(name: str) -> bytes:
+    from concord.errors import MissingError
+    from concord.operations import begin
+
+    path = Path(name)
+    if not path.exists():
+        raise MissingError(f"{name} is neither a file nor a preset; the presets are {', '.join(sorted(begin.presets()))}")
+    return read_file(path, CHARTER_SIZE_MAX)
 
 
 def _told(shell: Shell, node: "Node") -> dict[str, object]:

@@ -1,6 +1,8 @@
 """Beginning: a node, a member, an organisation; or applying to one that exists."""
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 
@@ -12,22 +14,51 @@ from concord import home as homes
 from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import HttpSource
-from concord.errors import ForgedError, MalformedError, RefusedError, SettingsError
-from concord.ledger.identity import label
+from concord.errors import ForgedError, MalformedError, MissingError, RefusedError, SettingsError
+from concord.ledger.identity import DOMAIN, label
 from concord.ledger.keyring import new_member
 from concord.ledger.pillar import PERSONAL_ROLES
-from concord.ledger.record import ENCODER, Name
+from concord.ledger.record import ENCODER, Line, Name
 from concord.node import Node
-from concord.pillars.members import Accede, Apply, Charter, Found, Founder, Profile
+from concord.pillars.members import Accede, Apply, Charter, Found, Founder, Profile, Standing
 from concord.pillars.members.charter import check, load, presets, with_founders
 from concord.pillars.members.countries import country as find_country
 from concord.private import peers, people
 from concord.private.people import Speaker
 
 ADMIN = "admin"
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?")
 CHARTER_SIZE_MAX = 1 << 20  # bytes
 
-__all__ = ["add_member", "found", "introduce", "join", "local_admin", "node_at", "presets"]
+__all__ = [
+    "Member",
+    "add_member",
+    "ask_charter",
+    "check_free",
+    "check_member",
+    "found",
+    "introduce",
+    "join",
+    "local_admin",
+    "node_at",
+    "presets",
+    "push",
+    "read_charter",
+]
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who wants to found or to join, as far as it was given: short and full name, country (ISO 3166-1), class in the charter.
+
+    `id` is None for a member that is here already; `domain` is what the origin of a new one continues with.
+    """
+
+    id: str | None = None
+    domain: str = DOMAIN
+    name: str | None = None
+    country: str | None = None
+    class_: str | None = None
 
 
 def node_at(home: Path) -> Node:
@@ -35,14 +66,66 @@ def node_at(home: Path) -> Node:
     return homes.create(home) if homes.is_empty(home) else homes.open_home(home)
 
 
-def add_member(node: Node, home: Path, name: str, domain: str) -> str:
-    """A new member on this node, with its keys and log; its origin. RefusedError if the name is no name or is taken here."""
+def read_charter(raw: bytes, member: Member) -> Charter:
+    """The charter in `raw` (TOML), once it is sure that `member` can found with it."""
+    charter = check(load(raw))
+    check_member(member, charter)
+    return charter
+
+
+def ask_charter(home: Path, url: str, organisation: str | None, member: Member) -> Charter:
+    """The charter of the organisation that the node at `url` serves, once it is sure that `member` can apply under it.
+
+    It is verified against the organisation's digest: the one given, or the one that the node claims. ForgedError if they do
+    not agree; MissingError if the node serves no organisation.
+    """
+    source = HttpSource(url, homes.settings(home))
+    claimed = organisation or heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).organisation
+    if not claimed:
+        raise MissingError(f"{url} serves no organisation yet")
+    charter = _charter(source.get("peer/charter", CHARTER_SIZE_MAX))
+    if charter.digest() != claimed:
+        raise ForgedError(f"{url} serves the organisation {charter.digest()}, and not {claimed}")
+    check_member(member, charter)
+    return charter
+
+
+def check_member(member: Member, charter: Charter | None = None) -> None:
+    """Whether `member` can be one, before anything is made. SettingsError, MissingError or MalformedError if not."""
+    if member.id is not None:
+        _check_origin(member.id, member.domain)
+    if member.country:
+        find_country(member.country)
+    if member.name:
+        try:
+            msgspec.convert(member.name, Line)
+        except msgspec.ValidationError as e:
+            raise MalformedError(f"the name of a member is one line of at most 300 characters: {e}") from e
+    if charter is not None:
+        _class(charter, member.class_)
+
+
+def check_free(node: Node, wanted: Charter | None) -> None:
+    """RefusedError if `node` serves another organisation than that of `wanted`."""
+    served = node.charter
+    if wanted is not None and served is not None and served != wanted:
+        raise RefusedError(f"this node serves {served.name} already, and one node serves one organisation")
+
+
+def _check_origin(name: str, domain: str) -> None:
     try:
         msgspec.convert(name, Name)
     except msgspec.ValidationError as e:
         raise RefusedError(f"{name!r} is no name of a member: a-z, 0-9 and inner hyphens, at most 32") from e
+    if not _DOMAIN.fullmatch(domain):
+        raise RefusedError(f"{domain!r} is no domain: a-z, 0-9, inner dots and hyphens, at most 100")
+
+
+def add_member(node: Node, home: Path, name: str, domain: str = DOMAIN) -> str:
+    """A new member on this node, with its keys and log; its origin. RefusedError if the name is no name or is taken here."""
+    _check_origin(name, domain)
     if name in map(label, node.holdings.hosted()):
-        raise RefusedError(f"this node hosts a member {name!r} already")
+        raise RefusedError(f"this node hosts a member {name!r} already. Leave --member out to go on with it")
     member = new_member(name, domain, node.clock(), token_bytes)
     homes.add_member(node, home, member)
     with node.private_writing() as db:
@@ -60,18 +143,22 @@ def local_admin(db: Connection, node: Node) -> str:
     return ADMIN
 
 
-def found(node: Node, raw: bytes, name: str | None, country: str | None, class_: str | None) -> Charter:
-    """Found an organisation with the charter in `raw` (TOML): our members say so, and accede.
+def found(node: Node, charter: Charter, member: Member) -> Charter:
+    """Found an organisation with `charter`: our members say so, and accede.
 
-    If the charter names no founders, our first member is the one. RefusedError if it names founders and none is ours.
+    If the charter names no founders, our first member is the one. RefusedError if it names founders and none is ours, or if
+    all of ours have acceded already.
     """
-    charter = load(raw)
     speaker = _speaker(node)
     if not charter.founders:
-        if not (name and country):
+        if not (member.name and member.country):
             raise SettingsError("a founder has a name and a country: --name … --country CC")
         founder = Founder(
-            id=label(speaker.origin), name=name, country=_country(country), class_=_class(charter, class_), origin=speaker.origin
+            id=label(speaker.origin),
+            name=member.name,
+            country=member.country,
+            class_=_class(charter, member.class_),
+            origin=speaker.origin,
         )
         charter = with_founders(charter, [founder])
     charter = check(charter)
@@ -79,7 +166,10 @@ def found(node: Node, raw: bytes, name: str | None, country: str | None, class_:
     if not ours:
         raise RefusedError("the charter names founders, and none of them has its log on this node")
     node.adopt(charter)
-    for founder in ours:
+    invited = [founder for founder in ours if node.roster().seats[founder.origin].standing is Standing.INVITED]
+    if not invited:
+        raise RefusedError(f"{charter.name} was founded here already")
+    for founder in invited:
         own = Speaker(speaker.person, speaker.name, founder.origin, speaker.roles)
         node.say(own, Found, {"charter": to_builtins(charter)})
         node.say(own, Accede, {"charter": charter.digest()})
@@ -88,31 +178,22 @@ def found(node: Node, raw: bytes, name: str | None, country: str | None, class_:
     return charter
 
 
-def introduce(node: Node, name: str | None, country: str | None) -> None:
+def introduce(node: Node, member: Member) -> None:
     """Let our first member say who it is, before it belongs anywhere."""
-    if name and country:
-        node.say(_speaker(node), Profile, {"name": name, "country": _country(country)})
+    if member.name and member.country:
+        node.say(_speaker(node), Profile, {"name": member.name, "country": member.country})
 
 
-def join(node: Node, url: str, organisation: str | None, name: str | None, country: str | None, class_: str | None) -> Charter:
-    """Take over the organisation that the node at `url` serves, and apply to it if we have a member that is not in it.
-
-    The charter is verified against the organisation's digest: the one given, or the one that the node claims. ForgedError if
-    they do not agree.
-    """
+def join(node: Node, url: str, charter: Charter, member: Member) -> None:
+    """Serve the organisation of `charter`, which the node at `url` does, and apply to it if we have a member not in it."""
     source = HttpSource(url, node.settings)
-    claimed = organisation or heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).organisation
-    charter = _charter(source.get("peer/charter", CHARTER_SIZE_MAX))
-    if charter.digest() != claimed:
-        raise ForgedError(f"{url} serves the organisation {charter.digest()}, and not {claimed}")
-    node.adopt(charter)
     with node.private_writing() as db:
         peers.add(db, url, node.clock())
+    node.adopt(charter)
     pull(node, source)
     if node.holdings.hosted():
-        _apply(node, charter, name, country, class_)
+        _apply(node, charter, member)
         push(node, source)
-    return charter
 
 
 def push(node: Node, source: HttpSource) -> None:
@@ -127,22 +208,25 @@ def push(node: Node, source: HttpSource) -> None:
             raise RefusedError(f"{source.name} does not take our log: {wrong[origin]}")
 
 
-def _apply(node: Node, charter: Charter, name: str | None, country: str | None, class_: str | None) -> None:
+def _apply(node: Node, charter: Charter, member: Member) -> None:
+    """Say what makes our first member one, or an applicant, unless it was said before."""
     speaker = _speaker(node)
-    if any(founder.origin == speaker.origin for founder in charter.founders):
-        node.say(speaker, Accede, {"charter": charter.digest()})
+    seat = node.roster().seats.get(speaker.origin)
+    if seat is not None:
+        if seat.standing is Standing.INVITED:
+            node.say(speaker, Accede, {"charter": charter.digest()})
         return
-    if not (name and country):
+    if not (member.name and member.country):
         raise SettingsError("an applicant has a name and a country: --name … --country CC")
     fields = {
         "charter": charter.digest(),
         "id": label(speaker.origin),
-        "name": name,
-        "country": _country(country),
-        "class": _class(charter, class_),
+        "name": member.name,
+        "country": member.country,
+        "class": _class(charter, member.class_),
     }
     node.say(speaker, Apply, fields | ({"node": node.settings.url} if node.settings.url else {}))
-    node.say(speaker, Profile, {"name": name, "country": _country(country)})
+    node.say(speaker, Profile, {"name": member.name, "country": member.country})
 
 
 def _charter(raw: bytes) -> Charter:
@@ -160,10 +244,6 @@ def _speaker(node: Node) -> Speaker:
     if not hosted:
         raise SettingsError("this node hosts no member: --member ID --name … --country CC")
     return Speaker(ADMIN, "Local administrator", hosted[0], frozenset(PERSONAL_ROLES))
-
-
-def _country(code: str) -> str:
-    return find_country(code).alpha2
 
 
 def _class(charter: Charter, wanted: str | None) -> str:
