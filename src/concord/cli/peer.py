@@ -55,8 +55,9 @@ def pull(
     url: Annotated[str | None, typer.Argument(metavar="[URL]", help="Only from this peer.")] = None,
 ) -> None:
     """Pull from the peers now: all of them, or one."""
+    from concord import home
     from concord.errors import ConcordError, MissingError, UnreachableError
-    from concord.operations.upkeep import pull_from
+    from concord.operations.upkeep import pull_from, recover
     from concord.private import peers
 
     node = shell.node()
@@ -65,6 +66,8 @@ def pull(
     chosen = [kept for kept in everyone if url is None or kept == url.rstrip("/")]
     if not chosen:
         raise MissingError(f"{url} is not a peer of this node" if url else "this node has no peers. Say `concord peer add URL`")
+    if home.moved_since(node, shell.home) is not None and recover(node, shell.home):
+        shell.note("Peers have said what they know of the logs of this home, and these sign again.")
     rows, failed = [], 0
     for one in chosen:
         try:
