@@ -51,14 +51,22 @@ def export(
 @command(app, "import")
 def import_(
     shell: Shell,
-    files: Annotated[list[Path], typer.Argument(metavar="OUT.zip…", help="The bundle: all of its volumes.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="OUT.zip…", help="The bundle: all of its volumes, or the folder that it was unzipped into."),
+    ],
 ) -> None:
     """Take in a bundle. It is checked as a whole before a byte is taken, and each log as if it came over a line."""
+    from contextlib import nullcontext
+
     from concord.edges.peer.bundle import BundleSource
     from concord.edges.peer.pull import pull
+    from concord.edges.peer.source import FolderSource
 
     node = shell.node()
-    with BundleSource(list(files)) as source, shell.progress("taking in") as progress:
+    folder = files[0] if len(files) == 1 and files[0].is_dir() else None
+    opened = nullcontext(FolderSource(folder)) if folder else BundleSource(list(files))
+    with opened as source, shell.progress("taking in") as progress:
         report = pull(node, source, progress)
     wrong = {name: str(error) for name, error in report.wrong.items()}
     told = {"entries": report.total, "logs": report.entries, "blobs": report.blobs, "wrong": wrong}

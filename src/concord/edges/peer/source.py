@@ -206,6 +206,8 @@ class FolderSource:
         target = (self._root / path).resolve()
         if not target.is_relative_to(self._root):
             raise MalformedError(f"{self.name}: {path} leads out of the folder")
+        if not target.is_file():
+            raise MissingError(f"{self.name} has no {path}")
         try:
             return target.open("rb")
         except OSError as e:
