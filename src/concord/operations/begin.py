@@ -77,8 +77,9 @@ def ask_charter(home: Path, url: str, organisation: str | None, member: Member) 
     """The charter of the organisation that the node at `url` serves, once it is sure that `member` can apply under it.
 
     It is verified against the organisation's digest: the one given, or the one that the node claims. ForgedError if they do
-    not agree; MissingError if the node serves no organisation.
+    not agree; MissingError if the node serves no organisation; RefusedError for what is no address.
     """
+    peers.check_address(url)
     source = HttpSource(url, homes.settings(home))
     claimed = organisation or heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).organisation
     if not claimed:

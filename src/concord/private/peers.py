@@ -26,12 +26,17 @@ class Peer:
 
 def add(db: Connection, url: str, now: int) -> str:
     """Add a peer by the address of its node or mirror; its address as it is kept. RefusedError for what is no address."""
+    check_address(url)
     kept = url.rstrip("/")
-    if not _is_address(url):
-        raise RefusedError(f"{url!r} is not the address of a node, such as https://concord.example")
     if not db.execute(select(peer.c.url).where(peer.c.url == kept)).first():
         db.execute(insert(peer).values(url=kept, added=now))
     return kept
+
+
+def check_address(url: str) -> None:
+    """RefusedError unless `url` can be the address of a node or mirror."""
+    if not _is_address(url):
+        raise RefusedError(f"{url!r} is not the address of a node, such as https://concord.example")
 
 
 def _is_address(url: str) -> bool:
