@@ -125,7 +125,7 @@ class Door:
         try:
             lines = self._node.cosign_for(asked)
         except StaleError as e:
-            return Response(f"{e.size}\n", 409, media_type="text/x.tlog.size")
+            return Response(f"{e.size}\n", 409, {"Content-Type": "text/x.tlog.size"})  # word for word, without a charset
         except ForkedError as e:
             with suppress(ForgedError):
                 compare(self._node, asked.head)  # signed and inconsistent: that is evidence, if we can show it
