@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concord.errors import DamagedError, MalformedError, MissingError
+from concord.errors import DamagedError, MissingError
 from concord.ledger.holdings import Holdings
 from concord.ledger.keyring import Keyring
 from concord.ledger.tree import Tree, folder, weight
@@ -236,7 +236,7 @@ def test_an_unfinished_copy_that_was_not_the_logs_leaves_nothing(size: int) -> N
     before, edge = storage.backup(), tree.edge()
     for stop in (512, 1024, 1100):
         edge = tree.stage(edge, [b"forged"] * (stop - edge.size))
-    tree.clear(1100)
+    tree.clear()
     assert storage.backup() == before
     grow(tree, SIZE)
     assert list(tree.entries(0, SIZE)) == ENTRIES

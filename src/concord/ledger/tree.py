@@ -194,12 +194,12 @@ class Tree:
         """The bytes of a bundle that an unfinished copy left beyond the published size, or None. Nothing of it is verified."""
         return self._storage.read(self._prefix + str(place))
 
-    def clear(self, size: int) -> None:
-        """Remove what an unfinished copy of `size` left beyond the published size: it was not the log's."""
-        published = self.size
-        kept = _partials(published)
-        names = [str(place) for place in (*tile.places(published, size), *tile.bundle_places(published, size))]
-        self._storage.remove(self._prefix + name for name in names if name not in kept)
+    def clear(self) -> None:
+        """Remove every tile and bundle that is no part of the published tree: an unfinished copy left it."""
+        size = self.size
+        kept = _partials(size)
+        places = [name.removeprefix(self._prefix) for name in self._storage.names(f"{self._prefix}tile/")]
+        self._storage.remove(self._prefix + name for name in places if name not in kept and not _is_full(name, size))
 
     def forget(self) -> None:
         """Remove everything of this log."""
@@ -285,3 +285,9 @@ def _partials(size: int) -> set[str]:
     levels = range((size.bit_length() + 7) // 8)
     tiles = {str(Place(level, count // WIDTH, count % WIDTH)) for level in levels if (count := size >> (8 * level)) % WIDTH}
     return tiles | ({str(Place(None, size // WIDTH, size % WIDTH))} if size % WIDTH else set())
+
+
+def _is_full(name: str, size: int) -> bool:
+    """Whether `name` is that of a full tile or bundle of a tree of `size`."""
+    place = Place.parse(name)
+    return place.width == WIDTH and (place.index + 1) * WIDTH <= size >> (8 * (place.level or 0))

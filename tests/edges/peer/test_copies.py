@@ -342,6 +342,20 @@ def test_a_checkpoint_by_a_strange_key_is_refused() -> None:
     assert held(tn) == {}
 
 
+@pytest.mark.parametrize("before", [0, 300], ids=lambda size: f"held-{size}")
+def test_a_head_of_an_absurd_size_costs_no_more_than_what_comes_with_it(before: int) -> None:
+    ke, tn = two(before)
+    pull(tn, NodeSource(ke))
+    kept = held(tn)
+    checkpoint = Checkpoint(KE.origin, 1 << 62, bytes(32))
+    source = shelf(ke)
+    source.files["peer/heads"] = offering(ke, Head(checkpoints.sign(checkpoint, KE.keys["log"].seed), checkpoint))
+    for content in (b"junk", tile.bundle([b"forged"] * 256)):
+        source.files[path(f"tile/entries/{before // 256:03}")] = content
+        assert isinstance(pull(tn, source).wrong[KE.origin], MalformedError | MissingError)
+    assert {name: content for name, content in held(tn).items() if name in kept} == kept
+
+
 @pytest.mark.parametrize("size", [3, 5, 9])
 def test_a_second_log_under_the_same_origin_with_another_root_is_refused(size: int) -> None:
     """Smaller than the copy, as large, and larger; by somebody who calls himself by the origin of another."""
@@ -508,7 +522,7 @@ def test_a_forged_blob_is_told_and_the_next_peer_asked() -> None:
     source.files[f"peer/blobs/{digest}"] = b"forged"
     assert isinstance(pull(tn, source).wrong[f"blob {digest}"], ForgedError)
     assert not tn.blobs.have(digest)
-    assert tn.blobs.received(digest) == 0
+    assert tn.blobs.received(digest, 6) == 0
     source.files[f"peer/blobs/{digest}"] = b"public, and more than that"
     assert isinstance(pull(tn, source).wrong[f"blob {digest}"], MalformedError)
     assert pull(tn, NodeSource(ke)).blobs == 1

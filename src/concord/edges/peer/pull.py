@@ -244,14 +244,16 @@ def _grow(node: Node, source: Source, head: Head, progress: Progress) -> None:
         if head.checkpoint.size <= tree.size:
             return  # another process was faster
         if origin in node.holdings.hosted():
-            tree.clear(head.checkpoint.size)  # what a crash of ours left there was never signed
+            tree.clear()  # what a crash of ours left there was never signed
         resumed = tree.left_over(next(tile.bundle_places(tree.size, head.checkpoint.size))) is not None
         try:
             _grow_once(node, source, head, room, progress)
-        except (ForgedError, MalformedError):
-            if not resumed:
+        except (ForgedError, MalformedError) as e:
+            if not resumed or isinstance(e, TooLargeError):
                 raise
             _grow_once(node, source, head, room, progress)
+        if resumed:
+            tree.clear()  # a partial tile of the piece that the line cut off
     node.holdings.gather(head, node.policy(origin))
 
 
@@ -261,11 +263,13 @@ def _grow_once(node: Node, source: Source, head: Head, room: int, progress: Prog
         intake, taken = _receive(source, head, tree, room, progress)
         intake.verified()
     except ForgedError as e:
-        tree.clear(head.checkpoint.size)
+        tree.clear()
         _investigate(node, source, head)
         raise ForgedError(f"{e}; what {source.name} sent of it is not its") from e
+    except TooLargeError:
+        raise  # what lies there now is not asked for again
     except MalformedError:
-        tree.clear(head.checkpoint.size)
+        tree.clear()
         raise
     tree.settle()
     tree.stage_identities(intake.identities, intake.received, taken)
@@ -285,10 +289,10 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
     try:
         for place in intake.wanted():
             new = intake.take(place, tree.left_over(place) or source.get(tile_path(folder(origin), place), BUNDLE_SIZE_MAX))
-            pending += new
             taken += weight(new)
             if taken > room:
                 raise TooLargeError(f"the log of {origin} is larger than the {room} bytes that it may take here")
+            pending += new
             if len(pending) >= STAGED or intake.received == size:
                 edge, pending = tree.stage(edge, pending, durable=False), []
                 progress(origin, intake.received, size)
