@@ -181,7 +181,7 @@ class View:
     def moment(self) -> tuple[dict[str, int], dict[str, str]]:
         """How many entries of each log have been read, and the `digests` that they gave, at one moment of a view that grows."""
         with self.reading() as db:
-            sizes: dict[str, int] = dict(db.execute(select(logs.c.origin, logs.c.size)).tuples().all())
+            sizes: dict[str, int] = dict(db.execute(select(logs.c.origin, logs.c.size)).all())
             return sizes, {kept.name: _digest(db, kept) for kept in self._tables() if kept not in (logs, meta)}
 
     # Catching up
