@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Column, ForeignKey, MetaData, String, Table
 
 from concord.ledger.conformance import handler_laws, pillar_laws, record_laws, storage_laws
-from concord.ledger.pillar import Handler, Pillar, Role, Row, Stamp, table
+from concord.ledger.pillar import Handler, Pillar, Role, Row, Stamp, row, table
 from concord.ledger.record import Line, Name, Record, Text
 from concord.ledger.statements import LEDGER, Erase
 from concord.ledger.storage import Storage
@@ -199,10 +199,10 @@ def test_a_handler_that_breaks_a_law_is_not() -> None:
     others = pillar().tables.tables["test_note"]
     counted = iter(range(9))
     for rows, law in (
-        (lambda: [(kept, {"blob": str(next(counted)), "reason": ""})], "two readings"),
-        (lambda: [(others, {"words": ""})], "another pillar"),
-        (lambda: [(kept, {"blob": ""})], "fills"),
-        (lambda: [(kept, {"blob": "", "reason": "", "more": ""})], "fills"),
+        (lambda: [row(kept, blob=str(next(counted)), reason="")], "two readings"),
+        (lambda: [row(others, words="")], "another pillar"),
+        (lambda: [row(kept, blob="")], "fills"),
+        (lambda: [row(kept, blob="", reason="", more="")], "fills"),
     ):
         with pytest.raises(AssertionError, match=law):
             handler_laws(handled(rows), [(STAMP, ERASE)])

@@ -18,7 +18,7 @@ from concord.errors import ForgedError, MalformedError, StorageError
 from concord.ledger import view as views
 from concord.ledger.identity import Identity, chain
 from concord.ledger.keyring import NewMember
-from concord.ledger.pillar import Pillar, Role, Row, Stamp, row_of, table
+from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
 from concord.ledger.record import ENCODER, Codec, Detached, Line, Record, Ref, Sealed, seal
 from concord.ledger.statements import LEDGER, Deposit
 from concord.ledger.statements import deposits as deposit_table
@@ -66,7 +66,7 @@ def on_says(_: Stamp, record: Says) -> Iterator[Row]:
 
 def on_binds(_: Stamp, record: Binds) -> Iterator[Row]:
     for part, word in enumerate(record.words.split()):
-        yield bound, {"part": part, "words": word}
+        yield row(bound, part=part, words=word)
 
 
 PILLAR = Pillar("test", TABLES, {Says: on_says, Binds: on_binds}, {Says: Role.CLERK, Binds: Role.DELEGATE})
@@ -450,7 +450,7 @@ def test_a_handler_that_writes_anothers_table_is_a_mistake_and_leaves_nothing() 
     def on_says_(stamp: Stamp, record: Says) -> Iterator[Row]:
         yield row_of(said, record)
         if record.words == "bad":
-            yield deposit_table, {"name": "", "blob": "", "size": 0, "media": "", "about": ""}
+            yield row(deposit_table, name="", blob="", size=0, media="", about="")
 
     view = new_view(pillar=Pillar("test", TABLES, {Says: on_says_}))
     catch_up(view, log := log_of(KE, says("good")))
@@ -499,7 +499,7 @@ def test_another_organisation_makes_the_tables_anew(tmp_path: Path) -> None:
 
 CODE = """
 from sqlalchemy import Column, MetaData, String
-from concord.ledger.pillar import Pillar, table
+from concord.ledger.pillar import Pillar, row, table
 from concord.ledger.record import Line, Record
 
 class Says(Record, frozen=True, tag="test.says"):
@@ -507,7 +507,7 @@ class Says(Record, frozen=True, tag="test.says"):
 
 TABLES = MetaData()
 said = table(TABLES, "test_said", Column("words", String))
-PILLAR = Pillar("test", TABLES, {{Says: lambda _, record: [(said, {{"words": record.words{change}}})]}})
+PILLAR = Pillar("test", TABLES, {{Says: lambda _, record: [row(said, words=record.words{change})]}})
 """
 
 

@@ -49,7 +49,7 @@ class Stamp(msgspec.Struct, frozen=True):
     identity: Identity
 
 
-Row = tuple[Table, dict[str, Any]]
+Row = tuple[Table, tuple[str, ...], tuple[Any, ...]]  # of which table, which of its columns, and their values
 Handler = Callable[[Stamp, Any], Iterable[Row]]
 
 
@@ -75,16 +75,21 @@ def table(tables: MetaData, name: str, *columns: Column[Any], several: bool = Fa
     return Table(name, tables, *key, *columns, sqlite_with_rowid=False)
 
 
+def row(kept: Table, **values: Any) -> Row:
+    """A row with these values."""
+    return kept, tuple(values), tuple(values.values())
+
+
 def row_of(kept: Table, said: Record, **others: Any) -> Row:
     """A row whose columns are the fields of `said` that bear their names, but for those given as `others`."""
     names, values_of = _fields_of(kept, tuple(others))
-    return kept, {**dict(zip(names, values_of(said), strict=True)), **others}
+    return kept, names, values_of(said) + tuple(others.values())
 
 
 @cache
-def _fields_of(kept: Table, others: tuple[str, ...]) -> tuple[list[str], Callable[[Record], tuple[Any, ...]]]:
-    """The columns of a table that are filled from fields of a record, and what reads these fields."""
-    names = [column.name for column in kept.c if column.name not in ("origin", "index", *others)]
-    if len(names) == 1:
-        return names, lambda said: (getattr(said, names[0]),)
-    return names, attrgetter(*names) if names else lambda _: ()
+def _fields_of(kept: Table, others: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Record], tuple[Any, ...]]]:
+    """The columns of a row, those given as `others` last, and what reads the rest from the fields of a record."""
+    own = [column.name for column in kept.c if column.name not in ("origin", "index", *others)]
+    if len(own) == 1:
+        return (*own, *others), lambda said: (getattr(said, own[0]),)
+    return (*own, *others), attrgetter(*own) if own else lambda _: ()

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, LargeBinary, MetaData, String
 from concord.errors import ForgedError
 from concord.ledger.evidence import Evidence, check
 from concord.ledger.identity import Identity, Reset
-from concord.ledger.pillar import Pillar, Role, Row, Stamp, table
+from concord.ledger.pillar import Pillar, Role, Row, Stamp, row_of, table
 from concord.ledger.record import ENCODER, Detached, Digest, Line, Record, Text, sealed_by
 
 
@@ -62,12 +62,12 @@ erasures = table(
 
 
 def on_identity(_: Stamp, said: Identity) -> Iterator[Row]:
-    yield identities, {"number": said.number, "entry": ENCODER.encode(said)}
+    yield row_of(identities, said, entry=ENCODER.encode(said))
 
 
 def on_evidence(_: Stamp, said: Evidence) -> Iterator[Row]:
     check(said)
-    yield evidence, {"accused": said.accused}
+    yield row_of(evidence, said)
 
 
 def on_reset(stamp: Stamp, said: Reset) -> Iterator[Row]:
@@ -75,16 +75,15 @@ def on_reset(stamp: Stamp, said: Reset) -> Iterator[Row]:
     root = stamp.identity.root
     if sealed_by(said, root.keys) < root.threshold:
         raise ForgedError(f"a reset of {stamp.origin} that is not sealed by its root")
-    yield resets, {"size": said.size, "root": said.root}
+    yield row_of(resets, said)
 
 
 def on_deposit(_: Stamp, said: Deposit) -> Iterator[Row]:
-    blob = said.blob
-    yield deposits, {"name": said.name, "blob": blob.digest, "size": blob.size, "media": blob.media, "about": said.about}
+    yield row_of(deposits, said, blob=said.blob.digest, size=said.blob.size, media=said.blob.media)
 
 
 def on_erase(_: Stamp, said: Erase) -> Iterator[Row]:
-    yield erasures, {"blob": said.blob, "reason": said.reason}
+    yield row_of(erasures, said)
 
 
 LEDGER = Pillar(

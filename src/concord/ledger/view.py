@@ -285,7 +285,8 @@ class _Step:
         self._db = db
         self._recent = recent  # None unless this is the fast way
         self._here: set[bytes] = set()
-        self._rows: defaultdict[Table, list[dict[str, Any]]] = defaultdict(list)
+        self._rows: defaultdict[tuple[Table, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
+        self._blobs: list[tuple[Any, ...]] = []
         self._standing: dict[str, list[tuple[int, Identity]]] = {}
 
     def apply(self, origin: str, start: int, entries: list[bytes]) -> None:
@@ -301,9 +302,9 @@ class _Step:
         for index, entry in enumerate(entries, start):
             leaf = leaf_hash(entry)
             state, kind, at, needs = self._read(origin, log, index, leaf, entry)
-            said.append({"log": log, "index": index, "type": kind, "at": at, "state": state, "leaf": leaf})
+            said.append((log, index, kind, at, int(state), leaf))
             if needs is not None:
-                waits.append({"log": log, "index": index, "needs": needs, "entry": entry})
+                waits.append((log, index, needs, entry))
             elif state is APPLIED:
                 self._here.add(leaf)
         self._insert(records, said)
@@ -367,29 +368,29 @@ class _Step:
         return APPLIED, kind.tag, record.at, None
 
     def _make_rows(self, kind: Kind, stamp: Stamp, record: Record) -> None:
-        for kept, values in list(kind.handler(stamp, record)):
+        for kept, names, values in list(kind.handler(stamp, record)):
             if kept not in kind.tables:
                 raise RuntimeError(f"the handler of {kind.tag} writes {kept.name}, a table of another pillar")
-            values["origin"], values["index"] = stamp.origin, stamp.index
-            self._rows[kept].append(values)
+            self._rows[kept, names].append((stamp.origin, stamp.index, *values))
 
     def _note_blobs(self, kind: Kind, log: int, index: int, record: Record) -> None:
         values = [getattr(record, name) for name in kind.detached]
         parts = [part for value in values if value is not None for part in ((value,) if isinstance(value, Detached) else value)]
         for number, part in enumerate(parts):
-            row = {"log": log, "index": index, "part": number, "blob": part.digest, "size": part.size, "salted": part.salted}
-            self._rows[blobs].append(row)
+            self._blobs.append((log, index, number, part.digest, part.size, int(part.salted)))
 
     def _insert_made(self) -> None:
-        """Insert the rows that handlers made."""
-        for kept, rows in self._rows.items():
-            self._insert(kept, rows)
+        """Insert the rows that handlers made, and what was noted of blobs."""
+        for (kept, names), rows in self._rows.items():
+            self._insert(kept, rows, ("origin", "index", *names))
+        self._insert(blobs, self._blobs)
         self._rows.clear()
+        self._blobs.clear()
 
-    def _insert(self, kept: Table, rows: list[dict[str, Any]]) -> None:
-        """Insert rows, each with a value for every column: straight to the driver, which costs a third of the way round."""
+    def _insert(self, kept: Table, rows: list[tuple[Any, ...]], names: tuple[str, ...] = ()) -> None:
+        """Insert rows with values for the columns `names` (none: all of them): straight to the driver, which costs a third."""
         if rows:
-            self._db.exec_driver_sql(_insertion(kept, self._db.dialect), rows)
+            self._db.exec_driver_sql(_insertion(kept, names or tuple(kept.c.keys()), self._db.dialect), rows)
 
     def _identity(self, origin: str, index: int, sealed: Record | None) -> Identity:
         """The identity that holds at `index`. If the record there is `sealed`, its seals are checked against it.
@@ -446,12 +447,11 @@ def _kind(pillar: Pillar, kind: type[Record]) -> Kind:
 
 
 @cache
-def _insertion(kept: Table, dialect: Dialect) -> str:
-    """The INSERT of one row, with its columns as named parameters."""
+def _insertion(kept: Table, names: tuple[str, ...], dialect: Dialect) -> str:
+    """The INSERT of one row, with the values of the columns `names` as parameters."""
     quote = dialect.identifier_preparer.quote
-    parameter = "%({})s" if dialect.paramstyle == "pyformat" else ":{}"
-    columns = ", ".join(quote(column.name) for column in kept.c)
-    values = ", ".join(parameter.format(column.name) for column in kept.c)
+    columns = ", ".join(quote(kept.c[name].name) for name in names)
+    values = ", ".join("%s" if "format" in dialect.paramstyle else "?" for _ in names)
     return f"INSERT INTO {quote(kept.name)} ({columns}) VALUES ({values})"  # noqa: S608  names are the code's own
 
 

@@ -19,6 +19,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from concord.errors import BusyError, DamagedError, StorageError
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process
+_DURABLE = ("journal_mode=WAL", "synchronous=FULL")
+_DERIVED = ("page_size=16384", "journal_mode=WAL", "synchronous=NORMAL")  # large pages: most of its life it takes rows in order
 
 
 def open_database(path: Path | None, *, durable: bool = True) -> Engine:
@@ -35,8 +37,7 @@ def open_database(path: Path | None, *, durable: bool = True) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # SQLAlchemy says BEGIN, and says it as we want it
-        synchronous = "FULL" if durable else "NORMAL"
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT}", "foreign_keys=ON"):
+        for pragma in (*(_DURABLE if durable else _DERIVED), f"busy_timeout={BUSY_TIMEOUT}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, RowMapping, Select, String, and_, func, or_, select
 
 from concord.errors import ForgedError
-from concord.ledger.pillar import Pillar, Role, Row, Stamp, row_of, table
+from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
 from concord.ledger.record import ENCODER
 from concord.pillars.members.charter import Charter, check
 from concord.pillars.members.records import (
@@ -76,7 +76,7 @@ def on_found(stamp: Stamp, said: Found) -> Iterator[Row]:
     check(said.charter)
     if said.org != said.charter.digest() or stamp.origin not in {founder.origin for founder in said.charter.founders}:
         raise ForgedError("a charter put forward by somebody whom it does not name, or under the digest of another")
-    yield found, {"charter": said.org, "content": ENCODER.encode(said.charter)}
+    yield row(found, charter=said.org, content=ENCODER.encode(said.charter))
 
 
 def on_accede(_: Stamp, said: Accede) -> Iterator[Row]:
