@@ -27,7 +27,7 @@ check: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev.stamp
+bench: .venv/bench.stamp
 	$(BIN)/python -m bench
 
 reference: .venv/dev.stamp
@@ -44,6 +44,8 @@ lock: .venv/bin/python
 		pyproject.toml -o requirements/base.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
 		--extra dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		--extra bench -c requirements/base.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
 
 # uv where it can be had, plain pip where not. Byte code is compiled now, so that no later start pays for it.
 .venv/bin/python:
@@ -56,6 +58,10 @@ lock: .venv/bin/python
 
 .venv/dev.stamp: .venv/base.stamp requirements/dev.txt
 	sh requirements/install.sh dev
+	touch $@
+
+.venv/bench.stamp: .venv/dev.stamp requirements/bench.txt
+	sh requirements/install.sh bench
 	touch $@
 
 clean:

@@ -1,8 +1,7 @@
 """One figure: what was measured, what was promised, and what a peer does with the same work."""
 
-import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -12,7 +11,7 @@ class Figure:
     name: str
     value: float
     unit: str
-    target: tuple[str, float]
+    target: tuple[Literal["<=", ">="], float]
     peer: str
     beside: float | None
 
@@ -20,7 +19,7 @@ class Figure:
     def ok(self) -> bool:
         """Whether the promise is kept."""
         sign, bound = self.target
-        return {"<=": operator.le, ">=": operator.ge}[sign](self.value, bound)
+        return self.value <= bound if sign == "<=" else self.value >= bound
 
     @property
     def ratio(self) -> float | None:
