@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 import concord
 from concord import reading
-from concord.edges import access
+from concord.edges import access, bodies
 from concord.edges.api.shapes import (
     ErrorShape,
     LogShape,
@@ -27,7 +27,7 @@ from concord.edges.api.shapes import (
     TypeShape,
     WholeRecordShape,
 )
-from concord.errors import MalformedError, MissingError, TooLargeError
+from concord.errors import MalformedError, MissingError
 from concord.ledger.record import tag
 from concord.ledger.statements import LEDGER
 from concord.ledger.view import State
@@ -160,7 +160,7 @@ class Door:
 
     async def say(self, request: Request) -> Response:
         speaker = await run_in_threadpool(access.required, self._node, request)
-        body = await _body(request)
+        body = await bodies.whole(request, BODY_MAX)
         try:
             asked = msgspec.json.decode(body, type=SayShape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
@@ -247,16 +247,6 @@ def _parameter(name: str) -> dict[str, Any]:
     if name in ("index", "limit"):
         return {"type": "integer", "minimum": 0, "maximum": LIMIT_MAX if name == "limit" else 2**53 - 1}
     return {"type": "string", "minLength": 1}
-
-
-async def _body(request: Request) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > BODY_MAX:
-            raise TooLargeError(f"more than {BODY_MAX} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _json(value: Any, status: int = 200) -> Response:

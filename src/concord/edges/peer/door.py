@@ -1,7 +1,6 @@
 """What peers may ask of a running node. Everything here is public, and reading it needs no account."""
 
 import os
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
@@ -12,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from concord.edges import access
+from concord.edges import access, bodies
 from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import compare, pull
 from concord.edges.ranges import ranged
-from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError, TooLargeError
+from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError
 from concord.ledger import witness
 from concord.ledger.record import ENCODER
 from concord.ledger.tree import Tree, folder
@@ -80,7 +79,7 @@ class Door:
 
     async def add_checkpoint(self, request: Request) -> Response:
         """The witness (C2SP tlog-witness), with the statuses of its specification."""
-        body = await _body(request, witness.REQUEST_SIZE_MAX)
+        body = await bodies.whole(request, witness.REQUEST_SIZE_MAX)
         return await run_in_threadpool(self._add_checkpoint, body)
 
     def witnessed(self, request: Request) -> Response:
@@ -101,7 +100,7 @@ class Door:
         handle, name = mkstemp(suffix=".zip")
         try:
             with os.fdopen(handle, "wb") as file:
-                async for piece in _bounded(request, self._node.settings.bundle_bytes):
+                async for piece in bodies.pieces(request, self._node.settings.bundle_bytes):
                     file.write(piece)
             return await run_in_threadpool(self._take_in, Path(name))
         finally:
@@ -146,16 +145,3 @@ class Door:
         if origin is None:
             raise MissingError("no such log here")
         return origin
-
-
-async def _body(request: Request, most: int) -> bytes:
-    return b"".join([piece async for piece in _bounded(request, most)])
-
-
-async def _bounded(request: Request, most: int) -> AsyncIterator[bytes]:
-    count = 0
-    async for piece in request.stream():
-        count += len(piece)
-        if count > most:
-            raise TooLargeError(f"more than {most} bytes")
-        yield piece
