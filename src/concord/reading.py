@@ -13,7 +13,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from concord.errors import ConcordError, MissingError
 from concord.ledger.identity import label
-from concord.ledger.record import fields
+from concord.ledger.record import fields, says
 from concord.ledger.statements import deposits
 from concord.ledger.view import State, logs, records
 from concord.ledger.view import blobs as blob_table
@@ -113,9 +113,9 @@ def sentence(node: Node, found: Found) -> str:
 def telling(node: Node, found: Found) -> tuple[str, dict[str, Any]]:
     """The sentence of a record as a template and the values to fill in; what cannot be read says so."""
     if found.state is State.UNREADABLE:
-        return "says something that this version cannot read", {}
+        return says("says something that this version cannot read"), {}
     if found.state is State.FOREIGN:
-        return "says something to another organisation", {}
+        return says("says something to another organisation"), {}
     record = node.read(node.holdings.tree(found.origin).entry(found.index))
     return record.SAYS, {key: _named(value) for key, value in fields(record).items()}
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from concord.errors import ForgedError, MalformedError
 from concord.ledger.identity import IDENTITIES_MAX, Identity, read_chain
-from concord.ledger.record import ENCODER, Digest, Origin, Record
+from concord.ledger.record import ENCODER, Digest, Origin, Record, says
 from concord.ledger.tree import Head
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog import merkle, note
@@ -35,7 +35,7 @@ class Evidence(Record, frozen=True, tag="ledger.evidence"):
     `identities` are the accused's identity records that took effect, word for word.
     """
 
-    SAYS: ClassVar[str] = "proves that {accused} signed two different histories"
+    SAYS: ClassVar[str] = says("proves that {accused} signed two different histories")
 
     accused: Origin
     first: _NoteText

@@ -27,7 +27,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from concord.errors import ForgedError, MalformedError
-from concord.ledger.record import ENCODER, Codec, Count, Digest, KeyHex, Name, Part, Sealed, sealed_by
+from concord.ledger.record import ENCODER, Codec, Count, Digest, KeyHex, Name, Part, Sealed, says, sealed_by
 from concord.tlog import ed25519
 from concord.tlog.note import COSIGNATURE, ED25519, VerifierKey
 
@@ -55,7 +55,7 @@ class Identity(Sealed, frozen=True, tag="ledger.identity"):
     checkpoints; `witness` cosigns others' logs; `organs` maps a name to the key of an organ that may bind the member.
     """
 
-    SAYS: ClassVar[str] = "declares its keys (identity {number})"
+    SAYS: ClassVar[str] = says("declares its keys (identity {number})")
 
     number: Count
     root: Root
@@ -79,7 +79,7 @@ _CODEC = Codec([Identity])
 class Reset(Sealed, frozen=True, tag="ledger.reset"):
     """The speaker's root goes on from (`size`, `root`) after its log forked. It takes effect once a decision agrees."""
 
-    SAYS: ClassVar[str] = "asks to go on from size {size} after its log forked"
+    SAYS: ClassVar[str] = says("asks to go on from size {size} after its log forked")
 
     size: Count
     root: Digest

@@ -53,6 +53,11 @@ Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})
 Media = Annotated[str, Meta(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+\Z", max_length=100, description="a media type")]
 
 
+def says(sentence: str) -> str:
+    """Marks the sentence of a record type for translators. `{name}` in it is the field `name`, which every such record has."""
+    return sentence
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of what stands inside records."""
 
@@ -77,8 +82,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid
     the charter, empty in what a member says of itself before it belongs anywhere. `at` is the time that the speaker claims.
     `seen` names records that the speaker had before it.
 
-    `SAYS` is the sentence that pages and lists make of the record, with its fields in braces. A field added later needs a
-    default: bytes written before it stay canonical.
+    `SAYS` is the sentence that pages and lists make of the record, with its fields in braces, marked by `says`. A field added
+    later needs a default: bytes written before it stay canonical.
     """
 
     SAYS: ClassVar[str] = ""
@@ -194,6 +199,12 @@ def ref_fields(kind: type[Record]) -> tuple[str, ...]:
     """The names of the fields of `kind`, besides `seen`, whose values are of type Ref (one, several, or none)."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(name for name in kind.__struct_fields__ if name != "seen" and _mentions_ref(hints[name]))
+
+
+def time_fields(kind: type[Record]) -> tuple[str, ...]:
+    """The names of the fields of `kind`, besides `at`, whose values are of type Time (one, several, or none)."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name in kind.__struct_fields__ if name != "at" and (hints[name] == Time or Time in get_args(hints[name])))
 
 
 def detached_fields(kind: type[Record]) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from concord.errors import ForgedError
 from concord.ledger.evidence import Evidence, check
 from concord.ledger.identity import Identity, Reset
 from concord.ledger.pillar import Pillar, Role, Row, Stamp, row_of, table
-from concord.ledger.record import ENCODER, Detached, Digest, Line, Record, Text, sealed_by
+from concord.ledger.record import ENCODER, Detached, Digest, Line, Record, Text, says, sealed_by
 
 
 class Deposit(Record, frozen=True, tag="ledger.deposit"):
     """The speaker publishes a blob under a name, and says what it is."""
 
-    SAYS: ClassVar[str] = "publishes {name}"
+    SAYS: ClassVar[str] = says("publishes {name}")
 
     name: Line
     blob: Detached
@@ -28,7 +28,7 @@ class Deposit(Record, frozen=True, tag="ledger.deposit"):
 class Erase(Record, frozen=True, tag="ledger.erase"):
     """The speaker asks all who hold a blob that the speaker published to erase it. What stays is this record."""
 
-    SAYS: ClassVar[str] = "asks that a blob be erased: {reason}"
+    SAYS: ClassVar[str] = says("asks that a blob be erased: {reason}")
 
     blob: Digest
     reason: Line

@@ -5,14 +5,29 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, field
 
 from concord.ledger.identity import Root
-from concord.ledger.record import CountryCode, Detached, Digest, Language, Line, Name, Origin, Record, Ref, Sealed, Text, Time, Url
+from concord.ledger.record import (
+    CountryCode,
+    Detached,
+    Digest,
+    Language,
+    Line,
+    Name,
+    Origin,
+    Record,
+    Ref,
+    Sealed,
+    Text,
+    Time,
+    Url,
+    says,
+)
 from concord.pillars.members.charter import Charter
 
 
 class Found(Sealed, frozen=True, tag="members.found"):
     """A founder puts forward the charter that makes the organisation. `org` is its digest."""
 
-    SAYS: ClassVar[str] = "puts forward the charter of {charter[name]}"
+    SAYS: ClassVar[str] = says("puts forward the charter of {charter[name]}")
 
     charter: Charter
 
@@ -20,7 +35,7 @@ class Found(Sealed, frozen=True, tag="members.found"):
 class Accede(Sealed, frozen=True, tag="members.accede"):
     """The speaker accepts the charter with this digest. It makes a founder a member at once, anyone else once admitted."""
 
-    SAYS: ClassVar[str] = "accedes to the charter"
+    SAYS: ClassVar[str] = says("accedes to the charter")
 
     charter: Digest
 
@@ -28,7 +43,7 @@ class Accede(Sealed, frozen=True, tag="members.accede"):
 class Apply(Sealed, frozen=True, tag="members.apply"):
     """The speaker asks to be admitted, as this class of member, and says where its node is."""
 
-    SAYS: ClassVar[str] = "applies for membership as {name}"
+    SAYS: ClassVar[str] = says("applies for membership as {name}")
 
     charter: Digest
     id: Name
@@ -42,7 +57,7 @@ class Apply(Sealed, frozen=True, tag="members.apply"):
 class Sponsor(Record, frozen=True, tag="members.sponsor"):
     """The speaker supports an application."""
 
-    SAYS: ClassVar[str] = "sponsors the application of {applicant}"
+    SAYS: ClassVar[str] = says("sponsors the application of {applicant}")
 
     application: Ref
     applicant: Origin
@@ -52,7 +67,7 @@ class Sponsor(Record, frozen=True, tag="members.sponsor"):
 class Admit(Record, frozen=True, tag="members.admit"):
     """The speaker puts on record that a decision admits the applicant. What counts is the decision."""
 
-    SAYS: ClassVar[str] = "records the admission of {applicant}"
+    SAYS: ClassVar[str] = says("records the admission of {applicant}")
 
     application: Ref
     applicant: Origin
@@ -62,7 +77,7 @@ class Admit(Record, frozen=True, tag="members.admit"):
 class Suspend(Record, frozen=True, tag="members.suspend"):
     """The speaker puts on record that a decision suspends a member, until a time if it says one. What counts is the decision."""
 
-    SAYS: ClassVar[str] = "records the suspension of {member}"
+    SAYS: ClassVar[str] = says("records the suspension of {member}")
 
     member: Origin
     decision: Ref
@@ -72,7 +87,7 @@ class Suspend(Record, frozen=True, tag="members.suspend"):
 class Leave(Sealed, frozen=True, tag="members.leave"):
     """The speaker leaves, with effect from a time."""
 
-    SAYS: ClassVar[str] = "leaves the organisation"
+    SAYS: ClassVar[str] = says("leaves the organisation")
 
     effective: Time
     reason: Text = ""
@@ -81,7 +96,7 @@ class Leave(Sealed, frozen=True, tag="members.leave"):
 class Recover(Record, frozen=True, tag="members.recover"):
     """The speaker puts on record that a decision gives a member that lost all its root keys a new root."""
 
-    SAYS: ClassVar[str] = "records new root keys for {member}"
+    SAYS: ClassVar[str] = says("records new root keys for {member}")
 
     member: Origin
     root: Root
@@ -91,7 +106,7 @@ class Recover(Record, frozen=True, tag="members.recover"):
 class Profile(Record, frozen=True, tag="members.profile"):
     """How the speaker presents itself. The last one stands, whole."""
 
-    SAYS: ClassVar[str] = "presents itself as {name}"
+    SAYS: ClassVar[str] = says("presents itself as {name}")
 
     name: Line
     country: CountryCode
@@ -109,7 +124,7 @@ class Accredit(Record, frozen=True, tag="members.accredit"):
     be erased. `until` is when it ends by itself.
     """
 
-    SAYS: ClassVar[str] = "accredits {person}"
+    SAYS: ClassVar[str] = says("accredits {person}")
 
     person: Name
     roles: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
