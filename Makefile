@@ -4,6 +4,7 @@
 # make bench   the promises of speed beside their peers, into bench/out/latest.json
 # make setup   the preparation alone
 # make reference  docs/reference.md, from the code
+# make messages   what is to be translated, into var/messages.pot, and from there into the catalogues that there are
 # make lock    pins and hashes of all dependencies, from pyproject.toml
 
 PORT ?= 8600
@@ -11,7 +12,7 @@ HOME_DIR ?= var/home
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup test check bench lock reference format clean
+.PHONY: run setup test check bench lock reference messages format clean
 
 run: .venv/base.stamp
 	$(BIN)/concord --home "$(HOME_DIR)" serve --demo --port "$(PORT)"
@@ -32,6 +33,14 @@ bench: .venv/bench.stamp
 
 reference: .venv/dev.stamp
 	$(BIN)/python docs/reference.py
+
+TRANSLATIONS := src/concord/edges/web/translations
+
+messages: .venv/dev.stamp
+	mkdir -p var
+	$(BIN)/pybabel -q extract -F $(TRANSLATIONS)/babel.cfg -k says -k word:1c,2 --no-location --sort-output --omit-header -o var/messages.pot .
+	for catalogue in $(wildcard $(TRANSLATIONS)/*.po); do \
+		$(BIN)/pybabel -q update --previous --no-wrap -l $$(basename $$catalogue .po) -i var/messages.pot -o $$catalogue; done
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import re
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,8 +15,8 @@ from typing import IO
 import msgspec
 from granian.server.embed import Server
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -74,6 +75,7 @@ POLICY = (
     "base-uri 'none'",
     "frame-ancestors 'none'",
 )
+_HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?\Z")
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -87,35 +89,52 @@ def status_of(error: ConcordError) -> int:
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
-def build(node: Node) -> Starlette:
+def build(node: Node) -> ASGIApp:
     """The application: all doors of one node."""
     routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *web.routes(node)]
-    handlers = {ConcordError: _tell(node), HTTPException: _tell(node)}
-    return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(_Headers)])
+    handlers = dict.fromkeys((ConcordError, HTTPException, Exception), _tell(node))
+    return _Gate(Starlette(routes=routes, exception_handlers=handlers))
 
 
 def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
     """An error in the form that the asker reads: text for peers, JSON for programs, a page for people."""
 
     async def tell(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else status_of(error)  # type: ignore[arg-type]
-        words = "there is nothing at this address" if isinstance(error, HTTPException) and status == 404 else str(error)
-        fault = getattr(error, "fault", "the asker's")
-        headers = {"Retry-After": str(error.wait)} if isinstance(error, TooManyError) else {}
+        status, words, kind = _explained(error)
+        wait = error.wait if isinstance(error, TooManyError) else 0
         if status >= 500:
-            logger.error("%s %s: %s", request.method, request.url.path, words)
+            expected = isinstance(error, ConcordError | HTTPException)
+            logger.error("%s %s: %s", request.method, request.url.path, words, exc_info=None if expected else error)
         if request.url.path.startswith("/peer/"):
-            return PlainTextResponse(f"{words}\n", status, headers)
-        if request.url.path.startswith("/api/"):
-            body = msgspec.json.encode({"error": words, "kind": type(error).__name__, "fault": fault})
-            return Response(body, status, headers, media_type="application/json")
-        return web.error_page(node, request, status, words, fault, headers)
+            answer: Response = PlainTextResponse(f"{words}\n", status)
+        elif request.url.path.startswith("/api/"):
+            body = msgspec.json.encode({"error": words, "kind": kind.__name__, "fault": kind.fault})
+            answer = Response(body, status, media_type="application/json")
+        else:
+            answer = await run_in_threadpool(web.error_page, node, request, status, words, kind.fault, wait)
+        answer.headers.update(getattr(error, "headers", None) or {})
+        if wait:
+            answer.headers["Retry-After"] = str(wait)
+        return answer
 
     return tell
 
 
-class _Headers:
-    """Sends with every answer what tells browsers to be careful."""
+def _explained(error: Exception) -> tuple[int, str, type[ConcordError]]:
+    """The status that tells `error`, what to say of it, and which class of ours says whose fault it is."""
+    match error:
+        case ConcordError():
+            return status_of(error), str(error), type(error)
+        case HTTPException(status_code=404):
+            return 404, "there is nothing at this address", MissingError
+        case HTTPException():
+            return error.status_code, error.detail.lower(), MissingError
+        case _:
+            return 500, "something went wrong here that should not; this node's log says what", HomeError
+
+
+class _Gate:
+    """Lets in nobody whose Host header is no host, and sends with every answer what tells browsers to be careful."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -126,7 +145,10 @@ class _Headers:
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
-        await self._app(scope, receive, careful)
+        hosts = [value for name, value in scope.get("headers", ()) if name == b"host"]
+        good = all(map(_HOST.match, hosts)) and len(hosts) <= 1
+        app = self._app if good else PlainTextResponse("the Host header names no host\n", 400)
+        await app(scope, receive, careful)
 
 
 def run(node: Node, home: Path, host: str, port: int, tell: Callable[[str], None]) -> None:

@@ -4,21 +4,21 @@ One module for each pillar, and for what lies across them (home, records, peers,
 """
 
 from collections.abc import Callable
-from importlib.resources import files
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from concord.edges.web import account, home, members, peers, records
-from concord.edges.web.page import LANGUAGE, LANGUAGES, Page
+from concord.edges import bodies
+from concord.edges.web import account, home, members, peers, records, static_files
+from concord.edges.web.languages import LANGUAGE, LANGUAGES
+from concord.edges.web.page import FORM_MAX, Page, is_secure
 from concord.errors import MissingError
 from concord.node import Node
 
 __all__ = ["error_page", "routes"]
-
-_STATIC = {"concord.css": "text/css", "passkey.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
 
 def routes(node: Node) -> list[Route]:
@@ -28,9 +28,12 @@ def routes(node: Node) -> list[Route]:
         return Route(path, lambda request: show(Page(node, request)))
 
     def writes(path: str, take: Callable[[Page, dict[str, str]], Response]) -> Route:
+        def taken(request: Request, body: bytes) -> Response:
+            page = Page(node, request)
+            return take(page, page.form(body))
+
         async def handle(request: Request) -> Response:
-            page = await run_in_threadpool(Page, node, request)
-            return await run_in_threadpool(take, page, await page.form())
+            return await run_in_threadpool(taken, request, await bodies.whole(request, FORM_MAX))
 
         return Route(path, handle, methods=["POST"])
 
@@ -42,13 +45,15 @@ def routes(node: Node) -> list[Route]:
         reads("/members/{member}/policy", members.policy),
         reads("/records", records.listing),
         reads("/records/{member}/{index}.tlog-proof", records.receipt),
+        reads("/records/{member}/{index}.entry", records.entry),
         reads("/records/{member}/{index}", records.one),
         reads("/leaf/{leaf}", records.by_leaf),
         reads("/blobs/{digest}", records.blob),
         reads("/peers", peers.show),
         reads("/sign-in", account.ask),
         writes("/sign-in", account.by_password),
-        reads("/sign-in/{link}", account.by_link),
+        reads("/sign-in/{link}", account.ask_by_link),
+        writes("/sign-in/{link}", account.by_link),
         writes("/sign-out", account.leave),
         reads("/account", account.show),
         writes("/account/password", account.set_password),
@@ -59,36 +64,30 @@ def routes(node: Node) -> list[Route]:
         writes("/account/passkeys/remove", account.remove_passkey),
         writes("/passkey/begin", account.begin_sign_in),
         writes("/passkey", account.by_passkey),
-        Route("/language/{language}", _language),
-        Route("/static/{name}", _static),
-        Route("/favicon.ico", lambda _: _file("mark.svg")),
+        reads("/language/{language}", _language),
+        Route("/static/{name}", static_files.serve),
+        Route("/favicon.ico", static_files.serve),
     ]
 
 
-def error_page(node: Node, request: Request, status: int, words: str, fault: str, headers: dict[str, str]) -> Response:
-    """An error for people: what happened, whose fault it is, what to do."""
-    answer = Page(node, request).render("error.html", status, words=words, fault=fault, status=status)
-    answer.headers.update(headers)
-    return answer
+def error_page(node: Node, request: Request, status: int, words: str, fault: str, wait: int = 0) -> Response:
+    """An error for people: what happened, whose fault it is, what to do; `wait` in seconds if waiting helps."""
+    page = Page(node, request)
+    minutes = -(-wait // 60)
+    return page.render("error.html", status, bare=status >= 500, words=words, fault=fault, status=status, minutes=minutes)
 
 
-def _language(request: Request) -> Response:
+def _language(page: Page) -> Response:
     """Remember a language, and go back to where the reader was."""
-    language = request.path_params["language"]
+    language = page.request.path_params["language"]
     if language not in LANGUAGES:
-        raise MissingError(f"there is no language {language!r}")
-    back = request.query_params.get("back", "/")
-    answer = Response(status_code=303, headers={"Location": back if back.startswith("/") and not back.startswith("//") else "/"})
-    answer.set_cookie(LANGUAGE, language, max_age=365 * 86_400, samesite="lax")
+        raise MissingError("there is nothing at this address")
+    answer = page.redirect(_here(page.request.query_params.get("back", "/")))
+    answer.set_cookie(LANGUAGE, language, max_age=365 * 86_400, httponly=True, samesite="lax", secure=is_secure(page))
     return answer
 
 
-def _static(request: Request) -> Response:
-    return _file(request.path_params["name"])
-
-
-def _file(name: str) -> Response:
-    if name not in _STATIC:
-        raise MissingError("there is nothing at this address")
-    content = (files(__package__ or "") / "static" / name).read_bytes()
-    return Response(content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=3600"})
+def _here(path: str) -> str:
+    """`path` if it stays on this site, otherwise the first page. Browsers read a backslash, and skip control characters."""
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return quote(path, safe="/?&=%:@!$'()*+,;~-._") if inside else "/"

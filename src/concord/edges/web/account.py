@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
 from concord.edges.web.page import SESSION, Page, sign_in, where_from
 from concord.errors import RefusedError, SignInError
+from concord.ledger.pillar import Role
+from concord.ledger.record import tag
+from concord.ledger.statements import LEDGER
+from concord.node import PILLARS
 from concord.private import attempts, passkeys, people, secrets
 from concord.private.people import Speaker
 from concord.tlog.errors import ConcordError
@@ -15,14 +20,22 @@ from concord.tlog.spelling import decimal
 
 
 def ask(page: Page) -> Response:
-    """The form to sign in with."""
-    return page.render("sign-in.html", wrong="")
+    """The ways to sign in."""
+    return _ask(page)
 
 
-def by_link(page: Page) -> Response:
+def ask_by_link(page: Page) -> Response:
+    """The button that uses a one-time link. Opening the link does not: mail programs open links before people do."""
+    return page.render("sign-in-link.html")
+
+
+def by_link(page: Page, _: dict[str, str]) -> Response:
     """A one-time link."""
     secret = page.request.path_params["link"]
-    return _attempt(page, (f"link {where_from(page)}",), lambda: _use_link(page, secret))
+    try:
+        return _attempt(page, (f"link {where_from(page)}",), lambda: _use_link(page, secret))
+    except SignInError as e:
+        return _ask(page, wrong=str(e), status=401)
 
 
 def by_password(page: Page, sent: dict[str, str]) -> Response:
@@ -32,7 +45,7 @@ def by_password(page: Page, sent: dict[str, str]) -> Response:
     try:
         return _attempt(page, keys, lambda: _check_password(page, name, sent.get("password", "")))
     except SignInError as e:
-        return page.render("sign-in.html", 401, wrong=str(e))
+        return _ask(page, wrong=str(e), status=401)
 
 
 def by_passkey(page: Page, sent: dict[str, str]) -> Response:
@@ -69,7 +82,7 @@ def set_password(page: Page, sent: dict[str, str]) -> Response:
             people.set_password(db, speaker.person, sent.get("password", ""))
     except RefusedError as e:
         return _own(page, wrong=str(e), status=400)
-    return page.redirect("/account")
+    return page.redirect("/account#password")
 
 
 def make_token(page: Page, sent: dict[str, str]) -> Response:
@@ -116,12 +129,34 @@ def remove_passkey(page: Page, sent: dict[str, str]) -> Response:
     return page.redirect("/account")
 
 
+def _ask(page: Page, wrong: str = "", status: int = 200) -> Response:
+    by_name = _named(_site(page))
+    return page.render("sign-in.html", status, wrong=wrong, by_name=by_name, hosted=sorted(map(page.who, page.hosted)))
+
+
 def _own(page: Page, wrong: str = "", token: str = "", status: int = 200) -> Response:
     speaker = page.require()
     with page.node.private_reading() as db:
         person = people.find(db, speaker.person)
         tokens, keys = secrets.tokens(db, speaker.person), passkeys.of(db, speaker.person)
-    return page.render("account.html", status, person=person, tokens=tokens, passkeys=keys, wrong=wrong, token=token)
+    return page.render(
+        "account.html",
+        status,
+        person=person,
+        tokens=tokens,
+        passkeys=keys,
+        wrong=wrong,
+        token=token,
+        may_say=_may_say(speaker),
+        by_name=_named(_site(page)),
+    )
+
+
+def _may_say(speaker: Speaker) -> dict[str, list[str]]:
+    """The record types that are open to the speaker, under the role that each takes."""
+    roles = {kind: role for pillar in (LEDGER, *PILLARS) for kind, role in pillar.roles.items()}
+    mine = {str(role): [tag(kind) for kind in roles if roles[kind] is role] for role in Role if speaker.may(role)}
+    return {role: kinds for role, kinds in mine.items() if kinds}
 
 
 def _attempt(page: Page, keys: tuple[str, ...], check: Callable[[], Speaker]) -> Response:
@@ -160,6 +195,18 @@ def _site(page: Page) -> passkeys.Site:
     url = page.node.settings.url or f"{page.request.url.scheme}://{page.request.headers.get('host', 'localhost')}"
     parts = urlsplit(url)
     return passkeys.Site(parts.hostname or "localhost", f"{parts.scheme}://{parts.netloc}")
+
+
+def _named(site: passkeys.Site) -> str:
+    """Empty if passkeys work at the address in the browser's bar; otherwise, if we know one, the address where they do.
+
+    A passkey is bound to a name, never to a number: at 127.0.0.1 there are none, at localhost there are.
+    """
+    try:
+        number = ip_address(site.host)
+    except ValueError:
+        return ""
+    return site.origin.replace(f"[{site.host}]" if number.version == 6 else site.host, "localhost") if number.is_loopback else "?"
 
 
 def _json(content: str) -> Response:

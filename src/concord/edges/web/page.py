@@ -3,27 +3,29 @@
 A page module has functions that take a `Page` (the request, the node, the reader) and answer with `page.render(template, …)`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property
-from importlib.resources import files
-from io import BytesIO
-from typing import Any
-from urllib.parse import urlsplit
+from gzip import compress
+from string import Formatter
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
-from babel.support import NullTranslations, Translations
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from concord import reading
 from concord.edges import access
-from concord.errors import RefusedError, SignInError
+from concord.edges.web import languages, static_files
+from concord.edges.web.languages import LANGUAGES, LOCALES, translations
+from concord.edges.web.names import bdi, tame
+from concord.errors import MalformedError, RefusedError, SignInError
+from concord.ledger.evidence import Evidence
 from concord.ledger.identity import label
 from concord.ledger.tree import folder
 from concord.node import PILLARS, Node
@@ -31,11 +33,14 @@ from concord.pillars.members import Roster
 from concord.pillars.members.countries import countries
 from concord.private import secrets
 from concord.private.people import Speaker
+from concord.reading import Found, Freshness
+from concord.tlog.spelling import decimal
 
-# Each language by its own name, in the order in which the United Nations lists its six.
-LANGUAGES = {"ar": "العربية", "zh": "中文", "en": "English", "fr": "Français", "ru": "Русский", "es": "Español"}
 SESSION = "concord_session"
-LANGUAGE = "concord_language"
+FORM_MAX = 64 * 1024  # bytes
+FIELDS_MAX = 50
+T = TypeVar("T")
+_YEAR_9999 = 253_402_300_799  # POSIX seconds: the last moment that a calendar here can name
 
 
 class Page:
@@ -44,65 +49,143 @@ class Page:
     def __init__(self, node: Node, request: Request) -> None:
         self.node = node
         self.request = request
-        self.language = _language(request)
-        self.locale = Locale.parse(self.language)
-        self.texts = _translations(self.language)
+        self.language = languages.chosen(request)
+        self.locale = Locale.parse(LOCALES.get(self.language, self.language))
+        self.texts = translations(self.language)
         self.secret = request.cookies.get(SESSION, "")
-        self.speaker = self._speaker()
         self.now = node.clock()
 
-    def render(self, template: str, status: int = 200, /, **values: Any) -> Response:
-        """The page that `template` makes of `values`."""
-        environment = _environment(self.language)
-        body = environment.get_template(template).render(page=self, **self._shell(), **values)
-        return HTMLResponse(
-            body, status, {"Cache-Control": "no-store" if self.speaker else "no-cache", "Vary": "Cookie, Accept-Language"}
-        )
+    def render(self, template: str, status: int = 200, /, *, bare: bool = False, **values: Any) -> Response:
+        """The page that `template` makes of `values`. A `bare` one shows nothing that has to be read from the ledger.
+
+        What is for a session is kept by no cache, and not packed: the size of what is packed would tell of its secrets.
+        """
+        body = _environment(self.language).get_template(template).render(page=self, bare=bare, **self._shell(), **values).encode()
+        packed = not self.secret and static_files.takes_gzip(self.request)
+        headers = {
+            "Cache-Control": "no-store" if self.secret else "no-cache",
+            "Vary": "Cookie, Accept-Language, Accept-Encoding",
+            "Content-Language": self.language,
+        } | ({"Content-Encoding": "gzip"} if packed else {})
+        return Response(compress(body, 6, mtime=0) if packed else body, status, headers, media_type="text/html")
 
     def redirect(self, path: str) -> Response:
         """Go on to another page of this site."""
         return RedirectResponse(path, 303)
 
+    # Who reads
+
+    @cached_property
+    def speaker(self) -> Speaker | None:
+        """Who is signed in, or None."""
+        if not self.secret:
+            return None
+        try:
+            with self.node.private_reading() as db:
+                return secrets.session_speaker(db, self.secret, self.now)
+        except SignInError:
+            return None
+
     def require(self) -> Speaker:
         """Who is signed in. SignInError if nobody is."""
         if self.speaker is None:
-            raise SignInError(self.texts.gettext("sign in to see this page"))
+            raise SignInError("sign in to see this page")
         return self.speaker
-
-    async def form(self) -> dict[str, str]:
-        """The fields of a form that was sent from one of our own pages. RefusedError if it came from elsewhere."""
-        check_origin(self.request)
-        sent = await self.request.form(max_files=0, max_fields=50)
-        fields = {name: value for name, value in sent.items() if isinstance(value, str)}
-        if self.speaker is not None and fields.get("csrf") != secrets.csrf(self.secret):
-            raise RefusedError(
-                self.texts.gettext("this form is not of your session any more; load the page again and send it anew")
-            )
-        return fields
-
-    @cached_property
-    def roster(self) -> Roster:
-        """Who has which standing, computed once for this page."""
-        return self.node.roster()
 
     @property
     def csrf(self) -> str:
         """The word that a form of this session carries."""
         return secrets.csrf(self.secret) if self.speaker else ""
 
+    def form(self, body: bytes) -> dict[str, str]:
+        """The fields of a form in the body of this request. RefusedError if it is not from one of our own pages."""
+        check_origin(self.request)
+        try:
+            fields = dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX))
+        except ValueError as e:
+            raise MalformedError("this is not a form") from e
+        if self.speaker is not None and fields.get("csrf") != self.csrf:
+            raise RefusedError("this form is not of your session any more; load the page again and send it anew")
+        return fields
+
+    # What is computed once for a page
+
+    @cached_property
+    def roster(self) -> Roster:
+        """Who has which standing."""
+        return self.node.roster()
+
+    @cached_property
+    def fresh(self) -> Freshness:
+        """How much of what is shown is fresh."""
+        return reading.freshness(self.node, self.roster)
+
+    @cached_property
+    def disputes(self) -> dict[str, Evidence]:
+        """The logs that are disputed, each with the evidence."""
+        return self.node.disputes()
+
+    @cached_property
+    def hosted(self) -> frozenset[str]:
+        """The origins of the logs that this node signs."""
+        return frozenset(self.node.holdings.hosted())
+
+    @cached_property
+    def address(self) -> str:
+        """Where others reach this node: as its settings say, or else as this reader did."""
+        return self.node.settings.url.rstrip("/") or str(self.request.base_url).rstrip("/")
+
+    @cached_property
+    def _log_names(self) -> dict[str, str]:
+        """What each log is called in an address: its member's id if only one is called so, otherwise the name of its folder.
+
+        Who has a standing has a name, too, even if its log is not here.
+        """
+        origins = list(dict.fromkeys((*self.node.holdings.origins(), *self.roster.seats)))
+        labels = [label(origin) for origin in origins]
+        return {origin: name if labels.count(name) == 1 else folder(origin) for origin, name in zip(origins, labels, strict=True)}
+
+    def log_name(self, origin: str) -> str:
+        """What a log is called in an address."""
+        return self._log_names.get(origin) or folder(origin)
+
+    def origin_of(self, name: str) -> str:
+        """The origin that is called `name` in an address. MissingError if none is."""
+        by_name = {other: origin for origin, other in self._log_names.items()}
+        by_folder = {folder(origin): origin for origin in self._log_names}
+        return by_name.get(name) or by_folder.get(name) or reading.resolve(self.node, name)
+
+    def part(self, everything: list[T], most: int) -> tuple[list[T], int | None]:
+        """The part of a long list that the address asks for with `start`, and where the next part starts."""
+        start = decimal(self.request.query_params.get("start", "0"))
+        return everything[start : start + most], start + most if start + most < len(everything) else None
+
     # How values are shown
+
+    def text(self, message: str) -> str:
+        """A message in the reader's language, or as it is."""
+        return self.texts.gettext(message)
+
+    def word(self, context: str, text: str) -> str:
+        """A word out of `concord.edges.web.words` in the reader's language, or as it is."""
+        return str(self.texts.pgettext(context, str(text))) if text else ""
 
     def time(self, at: int) -> Markup:
         """A moment, to the minute, in UTC, with the machine's form beside it."""
-        if not at:
-            return Markup("")
-        moment = datetime.fromtimestamp(min(at, 253_402_300_799), UTC)
-        words = format_datetime(moment, "d MMM y, HH:mm", tzinfo=UTC, locale=self.locale)
-        return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(moment.isoformat(), words, words)
+        moment = _moment(at)
+        words = str(self.locale.datetime_formats["medium"]).format(
+            _clock(moment), format_skeleton("yMMMd", moment, locale=self.locale)
+        )
+        return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), words)
+
+    def clock(self, at: int) -> Markup:
+        """The same without the day."""
+        moment = _moment(at)
+        return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), _clock(moment))
 
     def day(self, at: int) -> str:
-        """A day."""
-        return format_date(datetime.fromtimestamp(at, UTC).date(), "d MMMM y", locale=self.locale)
+        """A day, in UTC."""
+        return format_date(_moment(at).date(), "long", locale=self.locale)
 
     def number(self, value: int) -> str:
         """A number, grouped as the language does."""
@@ -113,58 +196,51 @@ class Page:
         found = countries().get(code)
         return found.names[self.language] if found else code
 
-    def says(self, found: reading.Found) -> str:
-        """The sentence of a record in the reader's language."""
+    def named(self, names: Mapping[str, str], otherwise: str) -> str:
+        """The name in the reader's language, if its owner gave one."""
+        return names.get(self.language) or otherwise
+
+    def organisation(self) -> str:
+        """What the organisation is called, or that there is none."""
+        charter = self.node.charter
+        return self.named(charter.names, charter.name) if charter else self.text("No organisation yet")
+
+    def says(self, found: Found, most: int | None = None) -> Markup:
+        """The sentence of a record in the reader's language; of each value in it, at most so many characters."""
         template, values = reading.telling(self.node, found)
-        return self.texts.gettext(template).format_map(values)
+        return Markup(_Sentence(most).vformat(str(escape(self.text(template))), (), values))  # noqa: S704  values are escaped
 
     def who(self, origin: str) -> str:
         """What a member is called, or its short name if it has no standing here."""
         seat = self.roster.seats.get(origin)
         return seat.name if seat else label(origin)
 
-    def log_name(self, origin: str) -> str:
-        """What a log is called in an address: its member's id if only one is called so, otherwise the name of its folder."""
-        name = label(origin)
-        same = [other for other in self.node.holdings.origins() if label(other) == name]
-        return name if len(same) == 1 else folder(origin)
-
-    def origin_of(self, name: str) -> str:
-        """The origin that is called `name` in an address. MissingError if none is."""
-        by_folder = {folder(origin): origin for origin in self.node.holdings.origins()}
-        return by_folder.get(name) or reading.resolve(self.node, name)
-
     def _shell(self) -> dict[str, Any]:
-        charter = self.node.charter
+        url = self.request.url
         return {
-            "charter": charter,
-            "fresh": reading.freshness(self.node, self.roster),
-            "roster": self.roster,
+            "charter": self.node.charter,
             "nav": [pillar.name for pillar in PILLARS],
             "languages": LANGUAGES,
             "label": label,
-            "here": self.request.url.path,
+            "path": url.path,
+            "back": f"{url.path}?{url.query}" if url.query else url.path,
         }
-
-    def _speaker(self) -> Speaker | None:
-        if not self.secret:
-            return None
-        try:
-            with self.node.private_reading() as db:
-                return secrets.session_speaker(db, self.secret, self.node.clock())
-        except SignInError:
-            return None
 
 
 def sign_in(page: Page, speaker: Speaker, path: str = "/account") -> Response:
-    """Begin a session for `speaker`, and go on to `path`."""
+    """Begin a session for `speaker` in place of any that this browser had, and go on to `path`."""
     with page.node.private_writing() as db:
+        secrets.end_session(db, page.secret)
         secret = secrets.make_session(db, speaker.person, page.now, page.node.settings.session_days)
     answer = page.redirect(path)
-    secure = page.request.url.scheme == "https" or page.node.settings.url.startswith("https:")
     days = page.node.settings.session_days
-    answer.set_cookie(SESSION, secret, max_age=days * 86_400, httponly=True, samesite="lax", secure=secure)
+    answer.set_cookie(SESSION, secret, max_age=days * 86_400, httponly=True, samesite="lax", secure=is_secure(page))
     return answer
+
+
+def is_secure(page: Page) -> bool:
+    """Whether readers come by https, so that cookies must never travel without it."""
+    return page.request.url.scheme == "https" or page.node.settings.url.startswith("https:")
 
 
 def check_origin(request: Request) -> None:
@@ -182,33 +258,23 @@ def where_from(page: Page) -> str:
     return access.address(page.node, page.request)
 
 
-def _language(request: Request) -> str:
-    """The language that was chosen, or the first that the browser asks for and that has a catalogue, or English."""
-    chosen = request.cookies.get(LANGUAGE, "")
-    if chosen in LANGUAGES:
-        return chosen
-    for part in request.headers.get("accept-language", "")[:200].split(","):
-        code = part.split(";")[0].strip().lower().split("-")[0]
-        if code == "en" or (code in LANGUAGES and _catalogue(code) is not None):
-            return code
-    return "en"
+class _Sentence(Formatter):
+    """Fills in the values of a sentence, each escaped and set apart from the direction of the rest."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+
+    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ARG002  sentences have plain fields
+        return str(bdi(str(value), self._most))
 
 
-def _catalogue(language: str) -> bytes | None:
-    """The catalogue of a language, as it lies in the package, or None if there is none yet."""
-    path = files(__package__ or "") / "translations" / f"{language}.po"
-    return path.read_bytes() if path.is_file() else None
+def _moment(at: int) -> datetime:
+    """A claimed time as a moment; one that no calendar here can name is shown as the last that it can."""
+    return datetime.fromtimestamp(min(at, _YEAR_9999), UTC)
 
 
-@cache
-def _translations(language: str) -> NullTranslations:
-    raw = _catalogue(language)
-    if raw is None:
-        return NullTranslations()
-    compiled = BytesIO()
-    write_mo(compiled, read_po(BytesIO(raw), locale=language))
-    compiled.seek(0)
-    return Translations(compiled)
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M}"
 
 
 @cache
@@ -221,5 +287,7 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(_translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters |= {"bdi": bdi, "tame": tame}
+    environment.globals["static"] = static_files.address
     return environment

@@ -8,14 +8,14 @@ async function post(path, fields) {
   return answer;
 }
 
-async function signIn() {
-  const options = await (await post("/passkey/begin", {})).json();
+async function signIn(csrf) {
+  const options = await (await post("/passkey/begin", { csrf })).json();
   options.challenge = bytes(options.challenge);
   (options.allowCredentials || []).forEach((key) => { key.id = bytes(key.id); });
   const made = await navigator.credentials.get({ publicKey: options });
   const { clientDataJSON, authenticatorData, signature, userHandle } = made.response;
   const response = { clientDataJSON: text(clientDataJSON), authenticatorData: text(authenticatorData), signature: text(signature), userHandle: userHandle && text(userHandle) };
-  location.assign((await post("/passkey", { answer: JSON.stringify({ id: made.id, rawId: made.id, type: made.type, response }) })).url);
+  location.assign((await post("/passkey", { csrf, answer: JSON.stringify({ id: made.id, rawId: made.id, type: made.type, response }) })).url);
 }
 
 async function add(csrf, label) {
@@ -34,7 +34,7 @@ if (window.PublicKeyCredential) {
     const say = (error) => { place.querySelector("[role=alert]").textContent = error.message || String(error); };
     place.hidden = false;
     place.querySelector("button").addEventListener("click", () => {
-      const work = place.dataset.passkey === "add" ? add(place.dataset.csrf, place.querySelector("input").value) : signIn();
+      const work = place.dataset.passkey === "add" ? add(place.dataset.csrf, place.querySelector("input").value) : signIn(place.dataset.csrf);
       work.catch(say);
     });
   }
