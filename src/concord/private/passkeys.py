@@ -73,9 +73,12 @@ def add(db: Connection, site: Site, person: str, label: str, answer: str, now: i
             expected_origin=site.origin,
             require_user_verification=True,
         )
-    except (ValueError, KeyError, TypeError, WebAuthnException) as e:
+    except (ValueError, LookupError, TypeError, WebAuthnException) as e:
         raise RefusedError(f"this passkey was not made for this page: {e}") from e
-    values = {"id": _base64(verified.credential_id), "key": verified.credential_public_key, "count": verified.sign_count}
+    id_ = _base64(verified.credential_id)
+    if db.execute(select(passkey.c.id).where(passkey.c.id == id_)).first():
+        raise RefusedError("this passkey is known here already")
+    values = {"id": id_, "key": verified.credential_public_key, "count": verified.sign_count}
     db.execute(insert(passkey).values(person=person, label=label.strip()[:100] or "passkey", created=now, **values))
 
 
@@ -98,7 +101,7 @@ def check(db: Connection, site: Site, answer: str, now: int) -> Speaker:
 
     try:
         sent = json.loads(answer)
-        row = db.execute(select(passkey).where(passkey.c.id == sent["id"])).mappings().first()
+        row = db.execute(select(passkey).where(passkey.c.id == str(sent["id"]))).mappings().first()
         if row is None:
             raise SignInError("this passkey is not known here")
         verified = webauthn.verify_authentication_response(
@@ -110,7 +113,7 @@ def check(db: Connection, site: Site, answer: str, now: int) -> Speaker:
             credential_current_sign_count=row["count"],
             require_user_verification=True,
         )
-    except (ValueError, KeyError, TypeError, WebAuthnException) as e:
+    except (ValueError, LookupError, TypeError, WebAuthnException) as e:
         raise SignInError(f"this passkey does not sign in here: {e}") from e
     db.execute(update(passkey).where(passkey.c.id == row["id"]).values(count=verified.new_sign_count, used=now))
     return people.speaker(db, row["person"])
