@@ -200,7 +200,7 @@ def resolve(node: Node, name: str) -> str:
     named = [origin for origin in node.holdings.origins() if label(origin) == name]
     if len(named) == 1:
         return named[0]
-    raise MissingError(f"nobody here is called {name!r}" if not named else f"{name!r} could be {' or '.join(named)}")
+    raise MissingError(f"nobody here is called {name[:100]!r}" if not named else f"{name!r} could be {' or '.join(named)}")
 
 
 @dataclass(frozen=True)

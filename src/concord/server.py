@@ -110,6 +110,7 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
         elif request.url.path.startswith("/api/"):
             body = msgspec.json.encode({"error": words, "kind": kind.__name__, "fault": kind.fault})
             answer = Response(body, status, media_type="application/json")
+            answer.headers.update({"WWW-Authenticate": "Bearer"} if status == 401 else {})  # RFC 9110, section 15.5.2
         else:
             answer = await run_in_threadpool(web.error_page, node, request, status, words, kind.fault, wait)
         answer.headers.update(getattr(error, "headers", None) or {})

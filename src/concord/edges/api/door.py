@@ -38,6 +38,17 @@ from concord.tlog.spelling import base64, decimal
 BASE = "/api/v1"
 BODY_MAX = 128 * 1024  # bytes: a record of 65,535 bytes, spelled with escapes
 LIMIT_MAX = 500
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "member": {"type": "string", "minLength": 1, "description": "an id or an origin"},
+    "type": {"type": "string", "description": "a record type; empty: records that nobody can read"},
+    "index": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
+    "limit": {"type": "integer", "minimum": 0, "maximum": LIMIT_MAX},
+    "after": {
+        "type": "string",
+        "pattern": r"^(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})\.[!-~]+$",
+        "description": "where the page before ended, word for word",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class Door:
         asked = request.query_params
         limit = decimal(asked.get("limit", str(reading.PAGE)), LIMIT_MAX)
         member = asked.get("member")
-        wanted = Filter(reading.resolve(self._node, member) if member else None, asked.get("type"))
+        wanted = Filter(None if member is None else reading.resolve(self._node, member), asked.get("type"))
         found = reading.list_records(self._node, wanted, limit, read_after(asked.get("after")))
         after = write_after(found[-1]) if found and len(found) == limit else None
         return _json(RecordsShape(records=[self._shape(one) for one in found], after=after))
@@ -203,6 +214,8 @@ def read_after(text: str | None) -> Place | None:
         return None
     at, _, rest = text.partition(".")
     index, _, origin = rest.partition(".")
+    if not origin:
+        raise MalformedError(f"not where a page ended: {text[:100]!r}")
     return Place(decimal(at), origin, decimal(index))
 
 
@@ -228,8 +241,8 @@ def _operation(each: Operation, by_kind: dict[str, Any]) -> dict[str, Any]:
     good = {"application/json" if each.answers else "text/plain": answer}
     bad = {"description": "What went wrong.", "content": {"application/json": {"schema": by_kind[str(ErrorShape)]}}}
     names = [part[1:-1] for part in each.path.split("/") if part.startswith("{")]
-    parameters = [{"name": name, "in": "path", "required": True, "schema": _parameter(name)} for name in names]
-    parameters += [{"name": name, "in": "query", "required": False, "schema": _parameter(name)} for name in each.query]
+    parameters = [{"name": name, "in": "path", "required": True, "schema": PARAMETERS[name]} for name in names]
+    parameters += [{"name": name, "in": "query", "required": False, "schema": PARAMETERS[name]} for name in each.query]
     described: dict[str, Any] = {
         "operationId": each.name,
         "summary": each.about,
@@ -241,12 +254,6 @@ def _operation(each: Operation, by_kind: dict[str, Any]) -> dict[str, Any]:
     if each.token:
         described["security"] = [{"token": []}]
     return described
-
-
-def _parameter(name: str) -> dict[str, Any]:
-    if name in ("index", "limit"):
-        return {"type": "integer", "minimum": 0, "maximum": LIMIT_MAX if name == "limit" else 2**53 - 1}
-    return {"type": "string", "minLength": 1}
 
 
 def _json(value: Any, status: int = 200) -> Response:
