@@ -1,5 +1,6 @@
 """What tests share: known answers of other projects, how patient hypothesis is, and how a stranger reads a log."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from concord.ledger.identity import IDENTITY_MARK, read_chain
 from concord.ledger.mirror import signed_by
 from concord.ledger.tree import Tree
+from concord.operations import demonstrate
 from concord.tlog import merkle, tile
 from concord.tlog.tile import EMPTY_EDGE
 
@@ -45,3 +47,17 @@ def audit() -> Callable[[Tree], list[bytes]]:
         return entries
 
     return read
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a demonstration. It is made once; whoever changes something takes `demo`."""
+    home = tmp_path_factory.mktemp("founded") / "home"
+    demonstrate.found(home)
+    return home
+
+
+@pytest.fixture
+def demo(founded: Path, tmp_path: Path) -> Path:
+    """A copy of it of one's own."""
+    return shutil.copytree(founded, tmp_path / "home")
