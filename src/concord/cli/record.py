@@ -62,7 +62,7 @@ def show(shell: Shell, origin: OriginArgument, index: IndexArgument) -> None:
     }
     try:
         pretty = json.dumps(json.loads(entry), ensure_ascii=False, indent=2)
-    except ValueError:
+    except (ValueError, RecursionError):
         pretty = str(told["entry"])
     shell.result(told, f"{found.origin} {index}, {told['state']}\nleaf {found.leaf}\n{pretty}")
 
@@ -102,7 +102,7 @@ def say(
     speaker = shell.admin(node)
     try:
         values = json.loads(fields)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise MalformedError(f"the fields are not JSON: {e}") from e
     if not isinstance(values, dict):
         raise MalformedError('the fields are a JSON object, such as {"name": "…"}')
