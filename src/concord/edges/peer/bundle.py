@@ -10,7 +10,7 @@ held against rules that leave no room for tricks, and read to its end:
 
 1. it ends where a ZIP ends, and does not list more names than it has room for;
 2. every name is a path of a mirror, none twice, each a plain file, stored and neither compressed nor encrypted;
-3. the files lie one after the other, and none over another;
+3. the files lie one after the other, from the first byte on, and none over another;
 4. each has the checksum that is written beside it, so that a damaged stick is found out before a byte is taken in.
 """
 
@@ -239,8 +239,11 @@ def check_names(file: zipfile.ZipFile, path: Path) -> None:
 
 def check_places(file: zipfile.ZipFile, path: Path) -> None:
     """Rule 3, or MalformedError."""
+    infos = sorted(file.infolist(), key=lambda info: info.header_offset)
+    if infos and infos[0].header_offset:
+        raise MalformedError(f"{path.name} begins with something else than a file")
     end = 0
-    for info in sorted(file.infolist(), key=lambda info: info.header_offset):
+    for info in infos:
         if info.header_offset < end:
             raise MalformedError(f"{path.name}: {info.filename} lies over another file")
         end = info.header_offset + LOCAL + len(info.filename) + info.file_size
