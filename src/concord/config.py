@@ -36,9 +36,13 @@ class Settings:
 
     url: str = _setting("", "Where others reach this node, such as https://concord.example; empty if they cannot.")
     pull_every: int = _setting(300, "Seconds between pulls from peers; 0: only on demand.")
-    pull_timeout: int = _setting(30, "Seconds that a peer may be silent before it counts as unreachable.", least=1)
+    pull_timeout: int = _setting(
+        30, "Seconds that whoever we ask, or who asks us, may be silent before it counts as unreachable.", least=1
+    )
     pull_rate: int = _setting(
-        200, "Bytes a second below which a peer counts as unreachable: a poor line is faster, a trap is not.", least=1
+        200,
+        "Bytes a second below which whoever sends us something counts as unreachable: a poor line is faster, a trap is not.",
+        least=1,
     )
     pull_patience: int = _setting(
         1800, "Seconds that one pull may take, so that a slow peer keeps no other waiting; the next goes on from there.", least=1

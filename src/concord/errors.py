@@ -15,6 +15,7 @@
     │   └── HeldError          nobody: it is here, but a hold stops it from being served
     ├── StaleError             the sender: older than what is known here
     ├── UnreachableError       the line, or the peer: nothing came, or too little, too slowly
+    │   └── SlowError          the line, or the asker: what was promised comes too slowly, or not at all
     └── HomeError              this machine, or whoever runs it
         ├── SettingsError      the operator: a setting that cannot be right
         ├── BusyError          the operator: a port, a home or a log that another process holds
@@ -46,6 +47,7 @@ __all__ = [
     "RefusedError",
     "SettingsError",
     "SignInError",
+    "SlowError",
     "StaleError",
     "StorageError",
     "TooLargeError",
@@ -121,6 +123,12 @@ class UnreachableError(ConcordError):
     """Nothing came, or too little, or too slowly. It says nothing about the honesty of whoever did not answer."""
 
     fault: ClassVar[str] = "the line's or the peer's"
+
+
+class SlowError(UnreachableError):
+    """Whoever asks does not send what the request promises, or so slowly that it can only be a trap."""
+
+    fault: ClassVar[str] = "the line's or the asker's"
 
 
 class HomeError(ConcordError):

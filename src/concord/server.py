@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from logging import getLogger
@@ -13,15 +14,19 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from concord.config import Settings
 from concord.edges import api, peer, web
+from concord.edges.peer.source import GRACE
 from concord.errors import (
     BusyError,
     ConcordError,
@@ -33,6 +38,7 @@ from concord.errors import (
     MissingError,
     RefusedError,
     SignInError,
+    SlowError,
     StaleError,
     StorageError,
     TooLargeError,
@@ -58,6 +64,7 @@ STATUS: tuple[tuple[type[ConcordError], int], ...] = (
     (HeldError, 451),
     (MissingError, 404),
     (StaleError, 409),
+    (SlowError, 408),
     (UnreachableError, 502),
     (BusyError, 503),
     (StorageError, 507),
@@ -93,7 +100,8 @@ def build(node: Node) -> ASGIApp:
     """The application: all doors of one node."""
     routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *web.routes(node)]
     handlers = dict.fromkeys((ConcordError, HTTPException, Exception), _tell(node))
-    return _Gate(Starlette(routes=routes, exception_handlers=handlers))
+    patience = Middleware(_Patience, node.settings)
+    return _Gate(Starlette(routes=routes, exception_handlers=handlers, middleware=[patience]))
 
 
 def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -116,6 +124,8 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
         answer.headers.update(getattr(error, "headers", None) or {})
         if wait:
             answer.headers["Retry-After"] = str(wait)
+        if isinstance(error, SlowError):
+            answer.headers["Connection"] = "close"
         return answer
 
     return tell
@@ -152,6 +162,39 @@ class _Gate:
         await app(scope, receive, careful)
 
 
+class _Patience:
+    """Lets nobody keep a request open by sending its body too slowly, or not at all: SlowError, wherever it is read."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waited, count, whole = 0.0, 0, False
+
+        async def measured() -> Message:
+            nonlocal waited, count, whole
+            if whole:
+                return await receive()  # until the asker goes away
+            began = time.monotonic()
+            message = await self._next(receive)
+            waited += time.monotonic() - began
+            count += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if waited > GRACE * self._settings.pull_timeout + count / self._settings.pull_rate:
+                raise SlowError(f"the request comes too slowly: {count} bytes in {waited:.0f} seconds")
+            return message
+
+        await self._app(scope, measured, send)
+
+    async def _next(self, receive: Receive) -> Message:
+        try:
+            async with asyncio.timeout(self._settings.pull_timeout):
+                return await receive()
+        except TimeoutError as e:
+            raise SlowError(f"the request comes too slowly: nothing in {self._settings.pull_timeout} seconds") from e
+
+
 def run(node: Node, home: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. `tell` prints the address, and a link that signs the local admin in, once.
 
@@ -177,7 +220,16 @@ def _greet(node: Node, address: str, tell: Callable[[str], None]) -> None:
 
 
 async def _serve(node: Node, host: str, port: int, ready: Callable[[], None]) -> None:
-    server = Server(build(node), host, port, interface="asginl", log_enabled=False, websockets=False)  # type: ignore[arg-type]
+    heads = HTTP1Settings(header_read_timeout=1000 * node.settings.pull_timeout)
+    server = Server(
+        build(node),
+        host,
+        port,
+        interface="asginl",  # type: ignore[arg-type]
+        log_enabled=False,
+        websockets=False,
+        http1_settings=heads,
+    )
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, server.stop)
