@@ -64,10 +64,11 @@ def get(
     from concord.ledger.storage.files import told
 
     node = shell.node()
+    pieces = node.blobs.get(digest)
     node.blobs.check(digest)
     try:
         with out.open("wb") as file:
-            for piece in node.blobs.get(digest):
+            for piece in pieces:
                 file.write(piece)
     except OSError as e:
         raise told(e, out) from e

@@ -78,8 +78,10 @@ class Blobs:
         return self._served(digest)
 
     def check(self, digest: str) -> None:
-        """Read all of it. DamagedError if it is not what it was."""
-        path = self._served(digest)
+        """Read all of it, held or not. MissingError if it is not here; DamagedError if it is not what it was."""
+        path = self._path(digest)
+        if not path.is_file():
+            raise MissingError(f"no blob {digest} here")
         content = sha256()
         for piece in _pieces(path, 0, path.stat().st_size):
             content.update(piece)
