@@ -166,11 +166,11 @@ def test_founding_the_demonstration_says_so(tmp_path: Path) -> None:
 
 def test_verify(founded: Path) -> None:
     quick, deep = run("verify", home=founded), run("verify", "--deep", "--json", home=founded)
-    assert (quick.status, quick.out, quick.err) == (0, "7 checks, nothing wrong\n", "")
+    assert (quick.status, quick.out, quick.err) == (0, "8 checks, nothing wrong\n", "")
     assert deep.status == 0
     told = deep.json()
     assert told["ok"] is True
-    assert {finding["what"].split()[0] for finding in told["findings"]} == {"laws", "log", "table", "blob"}
+    assert {finding["what"].split()[0] for finding in told["findings"]} == {"laws", "view", "log", "table", "blob"}
     assert not any(finding["wrong"] for finding in told["findings"])
 
 

@@ -94,9 +94,10 @@ def verify(
     deep: Annotated[bool, typer.Option("--deep", help="Read every entry and blob, and compute the view anew.")] = False,  # noqa: FBT002
 ) -> None:
     """Check that what the home holds is what was signed, and that what it shows follows from it."""
+    from concord.home import open_home
     from concord.operations.verify import verify as check
 
-    node = shell.node()
+    node = open_home(shell.home)
     findings = []
     with shell.progress("checking") as progress:
         for finding in check(node, deep=deep, progress=progress):

@@ -125,9 +125,12 @@ class Holdings:
     # Their heads
 
     def cosigned(self, origin: str) -> Head | None:
-        """The largest checkpoint of a log that had a quorum when it was seen."""
+        """The largest checkpoint of a log that had a quorum when it was seen. DamagedError if what is kept of it is none."""
         raw = self.storage.read(self._cosigned(origin))
-        return read_head(raw) if raw else None
+        try:
+            return None if raw is None else read_head(raw)
+        except MalformedError as e:
+            raise DamagedError(f"the well cosigned checkpoint of {origin} that is kept cannot be read: {e}. Remove it") from e
 
     def gather(self, head: Head, policy: Policy) -> bool:
         """Add the cosignatures of `head` to what is held, if they are of witnesses in `policy`; whether anything was new.

@@ -133,7 +133,8 @@ class Log:
             grown = tree.stage(edge, entries)  # 3
             identities = [entry for entry in entries if IDENTITY_MARK in entry]
             if identities or tree.has_stray_identities():
-                tree.stage_identities([*tree.identities(), *identities], grown.size)
+                known = tree.identities() if edge.size else []  # the identity that a log begins with was staged before it
+                tree.stage_identities([*known, *identities], grown.size)
             signed = self._sign(Checkpoint(tree.origin, grown.size, grown.root()))  # 4
             tree.publish(signed)  # 5
             self._edge = grown

@@ -1,10 +1,11 @@
 """Checking a home: that what it holds is what was signed, and that what it shows is what follows.
 
-1. every log's checkpoint is signed by its own key, and cosigned as its signatures say;
-2. the tiles make its root (quick), or: every entry is read, every leaf and every tile is computed again (deep);
-3. the view is computed anew beside the one there is, and every table's digest agrees (deep);
-4. every blob is read and has the digest that it goes by (deep);
-5. the pillars keep the laws that every pillar must keep.
+1. the pillars keep the laws that every pillar must keep, and the view reads every log;
+2. every log's checkpoint is signed by its own key, and cosigned as its signatures say; so is the last that was well cosigned;
+3. the tiles make its root (quick), or: every entry is read, every leaf and every tile is computed again, and the identities
+   that are kept apart are those that stand in the log (deep);
+4. the view is computed anew beside the one there is, and every table's digest agrees (deep);
+5. every blob is read, held or not, and has the digest that it goes by (deep).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,13 +15,15 @@ from tempfile import TemporaryDirectory
 
 from concord.errors import ConcordError, DamagedError
 from concord.ledger.conformance import pillar_laws
+from concord.ledger.identity import IDENTITY_MARK
 from concord.ledger.mirror import signed_by
 from concord.ledger.statements import LEDGER
 from concord.ledger.storage.database import open_database
-from concord.ledger.tree import Tree
+from concord.ledger.tree import Head, Tree
 from concord.ledger.view import View
 from concord.node import PILLARS, Node
 from concord.tlog import merkle, tile
+from concord.tlog.note import verify as verify_note
 from concord.tlog.tile import WIDTH, Place
 
 Progress = Callable[[str, int, int], None]
@@ -36,13 +39,16 @@ class Finding:
 
 def verify(node: Node, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None) -> Iterator[Finding]:
     """Check the node's home; each finding as soon as it is known."""
-    yield _finding("laws of the pillars", lambda: pillar_laws((LEDGER, *PILLARS)))
+    yield _finding("laws of the pillars", lambda: pillar_laws((LEDGER, *PILLARS)))  # 1
+    view = _finding("view", node.catch_up)
+    yield view
     for origin in node.holdings.origins():
         yield _finding(f"log {origin}", lambda origin=origin: _check_log(node, origin, progress if deep else None))  # type: ignore[misc]
+    if deep and not view.wrong:
+        yield from _check_view(node)  # 4
     if deep:
-        yield from _check_view(node)
         for digest in node.blobs.digests():
-            yield _finding(f"blob {digest}", lambda digest=digest: node.blobs.check(digest))  # type: ignore[misc]
+            yield _finding(f"blob {digest}", lambda digest=digest: node.blobs.check(digest))  # type: ignore[misc]  # 5
 
 
 def _check_log(node: Node, origin: str, progress: Progress | None) -> None:
@@ -50,20 +56,36 @@ def _check_log(node: Node, origin: str, progress: Progress | None) -> None:
     head = tree.head
     if head is None:
         return
-    signed_by(head.note, origin, tree.identities())  # 1
-    if progress is None:  # 2
+    signed_by(head.note, origin, tree.identities())  # 2
+    _check_cosignatures(node, tree, head)
+    if progress is None:  # 3
         if tree.edge().root() != head.checkpoint.root:
             raise DamagedError(f"the tiles of {origin} do not make the root that it signed")
     else:
         _check_entries(tree, progress)
 
 
+def _check_cosignatures(node: Node, tree: Tree, head: Head) -> None:
+    """Those of the checkpoint, and of the last that was well cosigned, which is of the same tree unless the log is disputed."""
+    policy = node.policy(tree.origin)
+    keys = (*policy.logs, *policy.witnesses.values())
+    verify_note(head.note, keys)
+    good = node.holdings.cosigned(tree.origin)
+    if good is None:
+        return
+    verify_note(good.note, keys)
+    size = good.checkpoint.size
+    if tree.origin not in node.disputes() and (size > tree.size or tree.root_at(size) != good.checkpoint.root):
+        raise DamagedError(f"what was well cosigned of {tree.origin}, at size {size}, is not what is held of it")
+
+
 def _check_entries(tree: Tree, progress: Progress) -> None:
     """Read every entry; compare every hash of every level with the stored tiles, and the root with the signed one."""
     size, root = tree.size, tree.root
-    edge = tile.EMPTY_EDGE
+    edge, identities = tile.EMPTY_EDGE, []
     for place in tile.bundle_places(0, size):
         entries = tile.parse_bundle(tree.read(place), place.width)
+        identities += [entry for entry in entries if IDENTITY_MARK in entry]
         edge, full = tile.grow(edge, [merkle.leaf_hash(entry) for entry in entries])
         for part in full:
             _compare(tree, part.place, bytes(part))
@@ -72,6 +94,8 @@ def _check_entries(tree: Tree, progress: Progress) -> None:
         _compare(tree, part.place, bytes(part))
     if edge.root() != root:
         raise DamagedError(f"the entries of {tree.origin} do not make the root that it signed")
+    if identities != tree.identities():
+        raise DamagedError(f"the identities that are kept of {tree.origin} are not those in the log")
 
 
 def _compare(tree: Tree, place: Place, expected: bytes) -> None:
@@ -82,21 +106,29 @@ def _compare(tree: Tree, place: Place, expected: bytes) -> None:
 
 def _check_view(node: Node) -> Iterator[Finding]:
     """Compute the view anew, in a file of its own, and compare."""
-    node.catch_up()
     with TemporaryDirectory() as folder:
         engine = open_database(Path(folder) / "view.db", durable=False)
         anew = View(engine, PILLARS, node.organisation)
         sizes, kept = node.view.moment()
-        anew.catch_up({origin: (node.holdings.tree(origin), size) for origin, size in sizes.items()})
-        for name, digest in anew.digests().items():
-            wrong = "" if kept[name] == digest else "is not what the logs make. Delete view.db and start again"
-            yield Finding(f"table {name}", wrong)
+        logs = {origin: (node.holdings.tree(origin), size) for origin, size in sizes.items()}
+        made = _finding("tables", lambda: anew.catch_up(logs))
+        if made.wrong:
+            yield made
+        else:
+            yield from _compare_tables(kept, anew.digests())
         engine.dispose()
 
 
-def _finding(what: str, check: Callable[[], None]) -> Finding:
+def _compare_tables(kept: dict[str, str], anew: dict[str, str]) -> Iterator[Finding]:
+    for name, digest in anew.items():
+        wrong = "" if kept[name] == digest else "is not what the logs make. Delete view.db and start again"
+        yield Finding(f"table {name}", wrong)
+
+
+def _finding(what: str, check: Callable[[], object]) -> Finding:
+    """What `check` finds. A law that a pillar breaks is told as an assertion, or by the view that stops it."""
     try:
         check()
-    except (ConcordError, AssertionError) as e:
+    except (ConcordError, AssertionError, RuntimeError) as e:
         return Finding(what, str(e))
     return Finding(what)
