@@ -7,7 +7,8 @@ A pull from one source:
    backup, and take back what is ours before we sign anything;
 3. every other log that may have room here grows by what is new: entries, verified from the bottom up;
 4. cosignatures are gathered; evidence of two trees is held against the log that signed them;
-5. what is new is read into the view; our witnesses cosign it; blobs are erased or fetched as records say;
+5. what is new is read into the view; cosignatures whose witnesses are known only now are gathered, too; our witnesses cosign it;
+   blobs are erased or fetched as records say;
 6. the peer is given what it lacks of our own logs.
 
 One log that is forged, malformed or too large stops none of the others: it stands in the report, with whose fault it is.
@@ -77,6 +78,7 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     ours = [head for head in offered.heads if head.checkpoint.origin in own]
     reached = _take_all(node, source, [*_largest_first(ours), *_largest_first(others)], report, progress)  # 2, 3, 4
     node.catch_up()  # 5
+    _gather_late(node, offered)
     node.erase()
     node.tell()
     node.cosign()
@@ -85,6 +87,15 @@ def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done,
     if reached and isinstance(source, Listener):
         _hand_over(node, source, offered, report)  # 6
     return report
+
+
+def _gather_late(node: Node, offered: heads.Heads) -> None:
+    """Take the cosignatures by witnesses that became known only with the logs that came after those they cosigned."""
+    policy, held = node.policies(), {origin: node.holdings.tree(origin).head for origin in node.holdings.origins()}
+    for head in offered.heads:
+        before = held.get(head.checkpoint.origin)
+        if before is not None and before.checkpoint == head.checkpoint:
+            node.holdings.gather(head, policy(head.checkpoint.origin))
 
 
 def recall(node: Node, source: Source) -> Report:
