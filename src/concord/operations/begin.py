@@ -1,6 +1,5 @@
 """Beginning: a node, a member, an organisation; or applying to one that exists."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from concord import home as homes
 from concord.edges.peer import bundle, heads, wants
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import HttpSource
-from concord.errors import ForgedError, MalformedError, MissingError, RefusedError, SettingsError
+from concord.errors import ForgedError, MalformedError, MissingError, RefusedError, SettingsError, UnreachableError
 from concord.ledger.identity import DOMAIN, label
 from concord.ledger.keyring import new_member
 from concord.ledger.pillar import PERSONAL_ROLES
@@ -45,6 +44,12 @@ __all__ = [
     "push",
     "read_charter",
 ]
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a node answers to a bundle, as far as it matters here: what was wrong with which log."""
+
+    wrong: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -203,10 +208,17 @@ def push(node: Node, source: HttpSource) -> None:
     status, answer = bundle.push(node, source, wanted)
     if status != 200:
         raise RefusedError(f"{source.name} does not take our log ({status}): {answer.decode(errors='replace')[:300].strip()}")
-    wrong = json.loads(answer).get("wrong") or {}
+    wrong = _taken(source, answer).wrong
     for origin in node.holdings.hosted():
         if origin in wrong:
             raise RefusedError(f"{source.name} does not take our log: {wrong[origin]}")
+
+
+def _taken(source: HttpSource, answer: bytes) -> Taken:
+    try:
+        return msgspec.json.decode(answer, type=Taken)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise UnreachableError(f"{source.name} gives no answer that a node would give: {e}") from e
 
 
 def _apply(node: Node, charter: Charter, member: Member) -> None:
