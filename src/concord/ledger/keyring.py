@@ -24,7 +24,7 @@ from pathlib import Path
 from concord.errors import DamagedError, MalformedError, RefusedError, SettingsError
 from concord.ledger.identity import Identity, Root, origin_of, witness_name
 from concord.ledger.record import seal
-from concord.ledger.storage.files import told
+from concord.ledger.storage.files import TEMPORARY, sync, told
 from concord.tlog import ed25519
 from concord.tlog.note import COSIGNATURE, ED25519, VerifierKey
 from concord.tlog.spelling import base64, unbase64
@@ -132,31 +132,47 @@ def new_member(name: str, domain: str, at: int, random: Callable[[int], bytes]) 
 
 def load(folder: Path) -> Keyring:
     """The keys in the folders below `folder`. SettingsError if others may read them; DamagedError if a file is no key."""
-    keys = []
-    for path in sorted(folder.glob("*/*")):
+    paths = sorted(path for path in folder.glob("*/*") if path.suffix != TEMPORARY)
+    return Keyring(key for path in paths if (key := read(path)) is not None)
+
+
+def read(path: Path) -> PrivateKey | None:
+    """The key in a file, or None if there is no file. SettingsError if others may read it; DamagedError if it is no key."""
+    try:
         if path.stat().st_mode & 0o077:
             raise SettingsError(f"{path}: others may read this private key. Say: chmod 600 {path}")
-        try:
-            keys.append(PrivateKey.parse(path.read_text().strip()))
-        except (MalformedError, UnicodeDecodeError) as e:
-            raise DamagedError(f"{path}: {e}") from e
-    return Keyring(keys)
+        return PrivateKey.parse(path.read_text().strip())
+    except FileNotFoundError:
+        return None
+    except (MalformedError, UnicodeDecodeError) as e:
+        raise DamagedError(f"{path}: {e}") from e
 
 
 def save(folder: Path, keys: Mapping[str, PrivateKey]) -> None:
-    """Write each key to `folder`/<file name>, readable by its owner only. A file that stands is never written over."""
+    """Write each key to `folder`/<file name>, readable by its owner only, whole or not at all. No file is ever written over."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, key in keys.items():
-            handle = os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(f"{key}\n")
-                file.flush()
-                os.fsync(handle)
+            _write(folder / name, f"{key}\n".encode())
+        sync([folder])
     except FileExistsError as e:
-        raise SettingsError(f"{e.filename}: a key stands there already, and keys are never written over") from e
+        raise SettingsError(f"{e.filename2}: a key stands there already, and keys are never written over") from e
     except OSError as e:
         raise told(e, folder) from e
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    try:
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
 
 
 def _root(seeds: list[bytes]) -> Root:

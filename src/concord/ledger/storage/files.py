@@ -46,11 +46,11 @@ class Files:
                 ready.append((_temporary(target), target))
                 _write_new(ready[-1][0], content)
             if durable:
-                _sync(temporary for temporary, _ in ready)
+                sync(temporary for temporary, _ in ready)
             for temporary, target in ready:
                 temporary.replace(target)
             if durable:
-                _sync({target.parent for _, target in ready})
+                sync({target.parent for _, target in ready})
         except OSError as e:
             for temporary, _ in ready:
                 with suppress(OSError):
@@ -129,10 +129,11 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync([folder.parent])
+    sync([folder.parent])
 
 
-def _sync(paths: Iterable[Path]) -> None:
+def sync(paths: Iterable[Path]) -> None:
+    """Make durable what was written to these files, or the names in these folders."""
     for path in paths:
         handle = os.open(path, os.O_RDONLY)
         try:
