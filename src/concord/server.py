@@ -212,11 +212,12 @@ def run(node: Node, home: Path, host: str, port: int, tell: Callable[[str], None
 
 
 def _greet(node: Node, address: str, tell: Callable[[str], None]) -> None:
-    tell(f"Concord serves {node.charter.name if node.charter else 'no organisation yet'} on {address}")
+    words = f"Concord serves {node.charter.name if node.charter else 'no organisation yet'} on {address}"
     if node.holdings.hosted():
         with node.private_writing() as db:
             link = secrets.make_link(db, begin.local_admin(db, node), node.clock(), node.settings.link_minutes)
-        tell(f"Sign in as local admin, once, within {node.settings.link_minutes} minutes: {address}/sign-in/{link}")
+        words += f"\nSign in as local admin, once, within {node.settings.link_minutes} minutes: {address}/sign-in/{link}"
+    tell(words)
 
 
 async def _serve(node: Node, host: str, port: int, ready: Callable[[], None]) -> None:

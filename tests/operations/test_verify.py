@@ -11,7 +11,7 @@ from concord import node as nodes
 from concord.errors import ConcordError
 from concord.home import open_home
 from concord.ledger.blobs import Hold
-from concord.ledger.pillar import Row
+from concord.ledger.pillar import Row, row
 from concord.ledger.record import Record
 from concord.ledger.statements import deposits
 from concord.ledger.tree import folder
@@ -204,7 +204,7 @@ def test_a_blob_that_is_held_is_whole(demo: Path) -> None:
 
 
 def _trespass(_stamp: object, _record: Record) -> list[Row]:
-    return [(deposits, {"name": "mine", "blob": "0" * 64, "size": 1, "media": "text/plain", "about": ""})]
+    return [row(deposits, name="mine", blob="0" * 64, size=1, media="text/plain", about="")]
 
 
 def test_a_handler_that_writes_another_pillars_table_is_found(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

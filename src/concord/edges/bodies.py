@@ -2,19 +2,22 @@
 
 from collections.abc import AsyncIterator
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from concord.errors import TooLargeError
+from concord.errors import SlowError, TooLargeError
 
 
 async def pieces(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The body as it comes. TooLargeError once it is over `most` bytes."""
+    """The body as it comes. TooLargeError once it is over `most` bytes; SlowError if the asker goes away before its end."""
     count = 0
-    async for piece in request.stream():
-        count += len(piece)
-        if count > most:
-            raise TooLargeError(f"more than {most} bytes")
-        yield piece
+    try:
+        async for piece in request.stream():
+            count += len(piece)
+            if count > most:
+                raise TooLargeError(f"more than {most} bytes")
+            yield piece
+    except ClientDisconnect as e:
+        raise SlowError(f"whoever asked went away after {count} bytes") from e
 
 
 async def whole(request: Request, most: int) -> bytes:
