@@ -12,10 +12,11 @@ import pytest
 from concord.edges.peer.pull import pull
 from concord.errors import ClockError, SettingsError
 from concord.home import open_home, settings
+from concord.ledger.record import ENCODER
 from concord.ledger.view import State
 from concord.pillars.members import Profile
 from concord.reading import Filter, list_records
-from concord.testing import NodeSource, everything
+from concord.testing import NodeSource, everything, make_charter, make_member
 from concord.testing.imposter import Imposter, http
 from concord.testing.processes import command, concord, environment, serve
 from concord.testing.terminal import run
@@ -42,9 +43,9 @@ def mount(*words: str | Path) -> bool:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of four megabytes."""
+    """A disk of sixteen megabytes."""
     (tmp_path / "disk").mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=4m", "none", tmp_path / "disk"):
+    if not mount("-t", "tmpfs", "-o", "size=16m", "none", tmp_path / "disk"):
         pytest.skip("nothing can be mounted here")
     yield tmp_path / "disk"
     subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
@@ -146,6 +147,8 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "node.db": lambda home: (home / "node.db").write_bytes(b"nonsense" * 1000),
     "keys": lambda home: next(home.glob("keys/*/log")).write_text("nonsense"),
     "charter": lambda home: (home / "charter").write_text("nonsense"),
+    "charter gone": lambda home: (home / "charter").unlink(),
+    "charter of another": lambda home: (home / "charter").write_bytes(ENCODER.encode(make_charter([make_member("ke")]))),
     "settings": lambda home: (home / "concord.toml").write_text("nonsense"),
     "a key that others may read": lambda home: next(home.glob("keys/*/log")).chmod(0o644),
 }

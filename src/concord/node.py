@@ -42,6 +42,7 @@ from concord.tlog.policy import Group, Policy, safe_quorum
 PILLARS = (members.PILLAR,)
 
 CHARTER = "charter"  # the name in storage of the organisation's charter, canonical JSON
+SERVED = "organisation"  # the name in node.db of the digest of the charter that is served
 ENOUGH = "enough-members"  # the group in a policy that makes its quorum
 _SAID_ANEW = ("by", "at", "org", "type")  # the fields of a record that `say` fills in
 CLOCK_TOLERANCE = 600  # seconds that a log's last record may be ahead of this machine's clock
@@ -96,6 +97,8 @@ class Node:
         if self.charter is not None and self.charter != charter:
             raise RefusedError(f"this node serves {self.charter.name} already, and one node serves one organisation")
         self.holdings.storage.write({CHARTER: ENCODER.encode(charter)})
+        with self.private_writing() as db:
+            tables.put(db, SERVED, charter.digest())
         self.charter = charter
         self.view = View(self._view_engine, PILLARS, self.organisation)
         self.catch_up()
@@ -422,9 +425,15 @@ class Node:
     def _stored_charter(self) -> Charter | None:
         raw = self.holdings.storage.read(CHARTER)
         try:
-            return msgspec.json.decode(raw, type=Charter) if raw else None
+            charter = msgspec.json.decode(raw, type=Charter) if raw else None
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             raise DamagedError(f"the stored charter cannot be read: {e}. Take it from a backup, or from another node") from e
+        with self.private_reading() as db:
+            served = tables.get(db, SERVED)
+        if served is not None and (charter is None or charter.digest() != served):
+            what = "is gone" if charter is None else "is that of another"
+            raise DamagedError(f"this node serves the organisation {served[:16]}, and its charter {what}. Take it from a backup")
+        return charter
 
 
 def kind_of(name: str) -> type[Record]:

@@ -309,3 +309,12 @@ def test_a_check_finds_what_is_not_what_was_written(blobs: Blobs, damage: str) -
     path.write_bytes(raw)
     with pytest.raises(DamagedError, match=str(path)):
         blobs.check(DIGEST)
+
+
+@pytest.mark.parametrize("suffix", [".hold", ".erased"])
+def test_a_blob_whose_note_cannot_be_read_is_not_served(blobs: Blobs, tmp_path: Path, suffix: str) -> None:
+    digest, _ = blobs.put([b"words"])
+    note = next(tmp_path.rglob(digest)).with_name(f"{digest}{suffix}")
+    note.write_bytes(b"\xff nonsense")
+    with pytest.raises(DamagedError, match="Take it from a backup"):
+        blobs.get(digest)

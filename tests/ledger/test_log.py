@@ -90,9 +90,11 @@ def test_another_log_of_the_same_storage_is_seen_to_have_grown(audit: Audit) -> 
     assert audit(one.tree) == audit(other.tree) == [ENCODER.encode(KE.identity), *numbered(1, 20)]
 
 
-def test_no_entries_are_no_growth(audit: Audit) -> None:
+def test_no_entries_are_no_growth_and_no_new_checkpoint(audit: Audit) -> None:
     log = open_log(begun(3))
+    cosigned = log.tree.head
     assert log.append([]) == range(3, 3)
+    assert log.tree.head is cosigned
     assert len(audit(log.tree)) == 3
 
 

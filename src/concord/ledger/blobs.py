@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -157,8 +157,8 @@ class Blobs:
 
     def erased(self, digest: str) -> Tombstone | None:
         """The tombstone, or None."""
-        raw = self._read(digest, ".erased")
-        return msgspec.json.decode(raw, type=Tombstone) if raw else None
+        tombstone: Tombstone | None = self._read_note(digest, ".erased", Tombstone)
+        return tombstone
 
     def hold(self, digest: str, mark: Hold) -> None:
         """Place a mark. One by the same name that stands is replaced."""
@@ -176,8 +176,7 @@ class Blobs:
 
     def holds(self, digest: str) -> list[Hold]:
         """The marks on a blob."""
-        raw = self._read(digest, ".hold")
-        return msgspec.json.decode(raw, type=list[Hold]) if raw else []
+        return self._read_note(digest, ".hold", list[Hold]) or []
 
     def _served(self, digest: str) -> Path:
         tombstone = self.erased(digest)
@@ -196,10 +195,15 @@ class Blobs:
             raise MalformedError(f"not the digest of a blob: {digest[:80]!r}")
         return self._root / digest[:2] / f"{digest}{suffix}"
 
-    def _read(self, digest: str, suffix: str) -> bytes | None:
-        with suppress(FileNotFoundError):
-            return self._path(digest, suffix).read_bytes()
-        return None
+    def _read_note(self, digest: str, suffix: str, kind: Any) -> Any:
+        """What is noted beside a blob, or None. DamagedError if it cannot be read: what may be held is not served then."""
+        path = self._path(digest, suffix)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise DamagedError(f"{path}: what is noted of this blob cannot be read. Take it from a backup") from e
 
     def _note(self, digest: str, suffix: str, content: bytes) -> None:
         with self._temporary() as (path, file):

@@ -61,6 +61,8 @@ class Log:
         RefusedError while the log is paused; TooLargeError over ENTRY_SIZE_MAX; StorageError if the disk refuses, and then
         none of them is in the log.
         """
+        if not entries:
+            return range(self.tree.size, self.tree.size)
         if any(len(entry) > ENTRY_SIZE_MAX for entry in entries):
             raise TooLargeError(f"an entry of over {ENTRY_SIZE_MAX} bytes")
         ticket = _Ticket(entries)

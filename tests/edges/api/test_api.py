@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -89,6 +90,8 @@ def test_every_state_of_a_record_is_told(lively: TestClient) -> None:
     assert {record["state"] for record in records} == {"applied", "waiting", "unreadable", "foreign"}
     for record in records:
         whole = lively.get(f"{API}/records/{record['origin'].partition('.')[0]}/{record['index']}").json()
+        for by_origin in (record["origin"], quote(record["origin"], safe="")):
+            assert lively.get(f"{API}/records/{by_origin}/{record['index']}").json() == whole
         assert whole["leaf"] == record["leaf"]
         assert (whole["wrong"] is not None) == (record["state"] == "unreadable")
 

@@ -80,6 +80,11 @@ OPERATIONS = (
 )
 
 
+def _pattern(path: str) -> str:
+    """The pattern of an operation's path: a member may be named by its origin."""
+    return path.replace("{member}", "{member:path}")
+
+
 class Door:
     """The API of one node."""
 
@@ -88,7 +93,8 @@ class Door:
 
     def routes(self) -> list[Route]:
         """A route for each operation, and the description of them all."""
-        made = [Route(BASE + each.path, getattr(self, each.name), methods=[each.method]) for each in OPERATIONS]
+        longest_first = sorted(OPERATIONS, key=lambda each: -each.path.count("/"))  # an origin has a slash, and takes the rest
+        made = [Route(BASE + _pattern(each.path), getattr(self, each.name), methods=[each.method]) for each in longest_first]
         return [Route(f"{BASE}/openapi.json", self.openapi), *made]
 
     def openapi(self, _: Request) -> Response:

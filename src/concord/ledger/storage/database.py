@@ -20,7 +20,7 @@ from concord.errors import BusyError, DamagedError, StorageError
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process
 _DURABLE = ("journal_mode=WAL", "synchronous=FULL")
-_DERIVED = ("page_size=16384", "journal_mode=WAL", "synchronous=NORMAL")  # large pages: most of its life it takes rows in order
+_DERIVED = ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL")  # large pages: most of its life it takes rows in order
 
 
 def open_database(path: Path | None, *, durable: bool = True) -> Engine:
