@@ -74,6 +74,7 @@ WORDS = frozenset(
         word("the fault is", "its maker's"),
         word("the fault is", "the log's owner's, or of whoever brought the proof"),
         word("the fault is", "the line's or the peer's"),
+        word("the fault is", "the line's or the asker's"),
         word("the fault is", "this machine's"),
         word("the fault is", "the operator's"),
     )
