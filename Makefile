@@ -11,6 +11,7 @@ PORT ?= 8600
 HOME_DIR ?= var/home
 PYTHON ?= python3
 BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
 .PHONY: run setup test check bench lock reference messages format clean
 
@@ -47,14 +48,10 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 lock: .venv/bin/python
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-		requirements/build.in -o requirements/build.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-		pyproject.toml -o requirements/base.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-		--extra dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
-		--extra bench -c requirements/base.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) pyproject.toml -o requirements/base.txt
+	$(COMPILE) --extra dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra bench -c requirements/base.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
 
 # uv where it can be had, plain pip where not. Byte code is compiled now, so that no later start pays for it.
 .venv/bin/python:
