@@ -92,6 +92,8 @@ class NodeSource:
     `broken(path)` is asked before each answer; if it answers True, the line breaks.
     """
 
+    ahead = 1
+
     def __init__(self, node: Node, broken: Callable[[str], bool] = lambda _: False) -> None:
         self.name = "a node in memory"
         self._node = node

@@ -64,6 +64,8 @@ def fill(node: Node, size: int, member: NewMember = KE) -> None:
 class Shelf:
     """A source that has files and nobody behind them. Whoever holds it may change them."""
 
+    ahead = 1
+
     def __init__(self, files: dict[str, bytes]) -> None:
         self.name = "a shelf"
         self.files = files

@@ -129,6 +129,8 @@ def push(node: Node, source: Listener, wanted: Want) -> tuple[int, bytes]:
 class BundleSource:
     """The volumes of one bundle as a source. Close it when done."""
 
+    ahead = 1
+
     def __init__(self, paths: list[Path], list_max: int | None = None) -> None:
         """`list_max`: how many bytes the list of its names may take (None: any number).
 

@@ -14,8 +14,11 @@ A pull from one source:
 One log that is forged, malformed or too large stops none of the others: it stands in the report, with whose fault it is.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 from concord.edges.peer import bundle as bundles
 from concord.edges.peer import heads
@@ -42,7 +45,7 @@ from concord.tlog import merkle, tile
 from concord.tlog.merkle import HASH_SIZE
 from concord.tlog.note import Note
 from concord.tlog.policy import Policy
-from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH
+from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH, Place
 
 NO_TAKER = (404, 405, 501)  # what servers of files answer to a POST
 STAGED = 16 * WIDTH  # entries written at a time
@@ -298,8 +301,8 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
     intake = Intake(edge, tree.identities(), head)
     pending: list[bytes] = []
     try:
-        for place in intake.wanted():
-            new = intake.take(place, tree.left_over(place) or source.get(tile_path(folder(origin), place), BUNDLE_SIZE_MAX))
+        for place, raw in _bundles(source, tree, intake.wanted()):
+            new = intake.take(place, raw)
             taken += weight(new)
             if taken > room:
                 raise TooLargeError(f"the log of {origin} is larger than the {room} bytes that it may take here")
@@ -312,6 +315,27 @@ def _receive(source: Source, head: Head, tree: Tree, room: int, progress: Progre
             edge = tree.stage(edge, pending, durable=False)
     intake.grow(edge)
     return intake, taken
+
+
+def _bundles(source: Source, tree: Tree, places: Iterator[Place]) -> Iterator[tuple[Place, bytes]]:
+    """The bundles at `places`, in order: those left over on the disk, and the others from `source`, some of them ahead."""
+
+    def fetch(place: Place) -> bytes:
+        return tree.left_over(place) or source.get(tile_path(folder(tree.origin), place), BUNDLE_SIZE_MAX)
+
+    if source.ahead == 1:
+        yield from ((place, fetch(place)) for place in places)
+        return
+    pool, coming = ThreadPoolExecutor(source.ahead), deque[tuple[Place, Future[bytes]]]()
+    try:
+        while True:
+            coming.extend((place, pool.submit(fetch, place)) for place in islice(places, source.ahead - len(coming)))
+            if not coming:
+                return
+            place, answer = coming.popleft()
+            yield place, answer.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _investigate(node: Node, source: Source, head: Head) -> None:

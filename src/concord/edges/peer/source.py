@@ -30,9 +30,10 @@ GRACE = 2  # times the silence that a peer may keep: what an answer may take wha
 
 
 class Source(Protocol):
-    """Somebody to pull from. `name` is for messages."""
+    """Somebody to pull from. `name` is for messages; `ahead` is how many things may be asked for at once."""
 
     name: str
+    ahead: int
 
     def get(self, path: str, most: int) -> bytes:
         """The bytes at `path`, at most `most`. MissingError, TooLargeError or UnreachableError if they cannot be had."""
@@ -55,7 +56,12 @@ def tile_path(log: str, place: Place) -> str:
 
 
 class HttpSource:
-    """A node, or a static copy of one, at an address."""
+    """A node, or a static copy of one, at an address.
+
+    Several things are asked for at once, because over a long line the way there and back takes longer than the bytes.
+    """
+
+    ahead = 4
 
     def __init__(self, url: str, settings: Settings, patience: int | None = None) -> None:
         """`patience`: seconds until all that is asked of this source must be over; None: as the settings say."""
@@ -66,7 +72,7 @@ class HttpSource:
         self._grace = GRACE * settings.pull_timeout
         self._end = time.monotonic() + (settings.pull_patience if patience is None else patience)
         limits = urllib3.Timeout(connect=settings.pull_timeout, read=settings.pull_timeout)
-        self._pool = urllib3.PoolManager(timeout=limits, retries=False, maxsize=2, blocksize=SENT)
+        self._pool = urllib3.PoolManager(timeout=limits, retries=False, maxsize=self.ahead, blocksize=SENT)
         self._pool.pool_classes_by_scheme = _pools(self._measure)
 
     def get(self, path: str, most: int) -> bytes:
@@ -184,6 +190,8 @@ def _after(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 class FolderSource:
     """A folder that a bundle was unzipped into, such as a stick."""
+
+    ahead = 1
 
     def __init__(self, root: Path) -> None:
         self.name = str(root)
