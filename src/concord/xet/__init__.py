@@ -1,0 +1,1 @@
+"""The Xet protocol: pure functions over bytes, a module for each format."""

@@ -1,0 +1,95 @@
+"""How a chunk is packed in a xorb (Xet specification v1.1.0): as it is, by LZ4, or by LZ4 after its bytes were grouped.
+
+    NONE  the bytes themselves          LZ4  an LZ4 frame          GROUPED_LZ4  an LZ4 frame of the grouped bytes
+
+Grouping puts every fourth byte together: first bytes 0, 4, 8 …, then 1, 5, 9 …, and so on. Of numbers of 16 or 32 bits, as in the
+weights of models, the exponents then lie side by side, and pack well.
+
+Unpacking never makes more bytes than it was told to expect, whatever the frame claims: a few bytes that would swell to
+gigabytes are MalformedError after the expected number and one.
+
+>>> content = bytes(70_000)
+>>> scheme, packed = pack(content)
+>>> scheme.name, len(packed) < 400, unpack(scheme, packed, 70_000) == content
+('LZ4', True, True)
+>>> unpack(scheme, packed, 69_999)
+Traceback (most recent call last):
+concord.tlog.errors.MalformedError: a chunk that does not unpack to 69999 bytes
+>>> group(b"ABCDabcdAB")
+b'AaABbBCcDd'
+"""
+
+from enum import IntEnum
+
+import lz4.frame
+import numpy as np
+
+from concord.tlog.errors import MalformedError
+
+SAMPLE = 4096  # bytes on which it is tried whether grouping helps
+
+
+class Scheme(IntEnum):
+    """How a chunk is packed."""
+
+    NONE = 0
+    LZ4 = 1
+    GROUPED_LZ4 = 2
+
+
+def pack(content: bytes) -> tuple[Scheme, bytes]:
+    """The content packed in the way that seems shortest; NONE if none is shorter than the content."""
+    sample = content[:SAMPLE]
+    grouped = len(_frame(group(sample))) < len(_frame(sample))
+    packed = _frame(group(content) if grouped else content)
+    if len(packed) >= len(content):
+        return Scheme.NONE, content
+    return Scheme.GROUPED_LZ4 if grouped else Scheme.LZ4, packed
+
+
+def unpack(scheme: Scheme, packed: bytes | memoryview, size: int) -> bytes:
+    """The `size` bytes of content. MalformedError if they are not that many, or anything follows them."""
+    match scheme:
+        case Scheme.NONE:
+            content = bytes(packed)
+        case Scheme.LZ4:
+            content = _unframe(packed, size)
+        case Scheme.GROUPED_LZ4:
+            content = ungroup(_unframe(packed, size))
+    if len(content) != size:
+        raise MalformedError(f"a chunk that does not unpack to {size} bytes")
+    return content
+
+
+def group(content: bytes) -> bytes:
+    """Bytes 0, 4, 8 …, then 1, 5, 9 …, then 2, 6, 10 …, then 3, 7, 11 …"""
+    if len(content) % 4:
+        return b"".join(content[first::4] for first in range(4))
+    return np.frombuffer(content, np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def ungroup(grouped: bytes) -> bytes:
+    """What `group` made `grouped` from."""
+    content, start = bytearray(len(grouped)), 0
+    for first in range(4):
+        stop = start + (len(grouped) - first + 3) // 4
+        content[first::4] = grouped[start:stop]
+        start = stop
+    return bytes(content)
+
+
+def _frame(content: bytes) -> bytes:
+    framed: bytes = lz4.frame.compress(content, block_size=lz4.frame.BLOCKSIZE_MAX256KB, block_linked=False)
+    return framed
+
+
+def _unframe(packed: bytes | memoryview, size: int) -> bytes:
+    """What the frame holds, or the first size + 1 bytes of it."""
+    frame = lz4.frame.LZ4FrameDecompressor()
+    try:
+        content: bytes = frame.decompress(packed, max_length=size + 1)
+    except RuntimeError as e:  # the library's only error
+        raise MalformedError(f"a chunk that is no LZ4 frame: {e}") from e
+    if not frame.eof or frame.unused_data:
+        raise MalformedError(f"a chunk that does not unpack to {size} bytes")
+    return content
