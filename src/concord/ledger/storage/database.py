@@ -23,15 +23,15 @@ _DURABLE = ("journal_mode=WAL", "synchronous=FULL")
 _DERIVED = ("page_size=8192", "journal_mode=WAL", "synchronous=NORMAL")  # large pages: most of its life it takes rows in order
 
 
-def open_database(path: Path | None, *, durable: bool = True) -> Engine:
+def open_database(path: Path | None, *, durable: bool = True, derived: bool | None = None) -> Engine:
     """The database in the file `path`, or in memory for None.
 
     `durable` makes every commit survive a loss of power, at the price of a sync; what is derived and can be computed again does
-    without.
+    without. `derived` says whether it can be computed again; unless said, what is not durable can.
     """
     url = f"sqlite:///{path}" if path else "sqlite://"
     pool = {"poolclass": StaticPool} if path is None else {}
-    options = {"derived": not durable}
+    options = {"derived": not durable if derived is None else derived}
     engine = create_engine(url, connect_args={"check_same_thread": False}, execution_options=options, **pool)
 
     @event.listens_for(engine, "connect")

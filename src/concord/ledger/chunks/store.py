@@ -1,0 +1,458 @@
+"""The chunk store itself: what comes in, what goes out, and what is cleared away."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256 as sha256_of
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from concord.errors import DamagedError, ForgedError, MalformedError, MissingError
+from concord.ledger.chunks import answers, index
+from concord.ledger.chunks.answers import Reconstruction, Span
+from concord.ledger.chunks.index import Entry, Index, Place
+from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, damaged
+from concord.ledger.chunks.writer import Weave, Writer
+from concord.ledger.storage.files import TEMPORARY, Files
+from concord.xet.chunker import cut
+from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash, spell, unspell
+from concord.xet.shard import File, Shard, Term, answer, turned
+from concord.xet.xorb import seal, split, unseal
+
+BATCH = 64  # chunks that are looked up at once: some 4 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What was, or would be, cleared away: files, xorbs, and how many bytes these take."""
+
+    files: tuple[str, ...]
+    xorbs: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stored xorb or shard that is not what was written, or needs one that is missing."""
+
+    kind: str
+    hash: str
+    reason: str
+
+
+class Chunks:
+    """A chunk store in a folder. Several threads and processes may use one folder at a time.
+
+    Hashes of chunks, xorbs and files are spelled as in the Xet protocol, SHA-256 in hexadecimal; `at` is the time in POSIX seconds.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._shelf = Shelf(root)
+        self._files = Files(root)
+        root.mkdir(parents=True, exist_ok=True)
+        self._index = Index(root / "index.db", self._fill)
+        self._adopt()
+
+    # What comes in
+
+    def put_xorb(self, name: str, pieces: Iterable[bytes], at: int) -> bool:
+        """Take a xorb, all of it verified; whether it is new. Its chunks can be built on at once.
+
+        MalformedError or TooLargeError if it is no xorb, ForgedError if it is another one; then nothing of it stays.
+        """
+        wanted = unspell(name)
+        with self._index.reading() as db:
+            if index.known_xorbs(db, [wanted]):
+                return False
+        with self._shelf.draft() as draft:
+            for stored in split(pieces):
+                content = unseal(stored)
+                draft.add(chunk_hash(content), stored, len(content))
+            return self._land(draft, at, wanted)
+
+    def put_shard(self, raw: bytes, at: int) -> list[Entry]:
+        """Take the files of a shard, each computed anew from its chunks, down to its SHA-256.
+
+        MissingError if it needs a xorb that is not here, MalformedError if it is no shard or does not prove that its sender has the
+        chunks, ForgedError if anything in it is not so; then none of its files is taken.
+        """
+        shard = Shard.parse(raw)
+        for xorb in shard.xorbs:
+            if tuple(self._shelf.table(xorb.hash).chunks()) != xorb.chunks:
+                raise ForgedError(f"the shard says other chunks of xorb {spell(xorb.hash)} than it has")
+        checked = [(file, self._checked(file, at)) for file in shard.files]
+        return [self._settle(file, entry) for file, entry in checked]
+
+    def ingest(self, pieces: Iterable[bytes], at: int, sha256: str | None = None) -> Entry:
+        """Take a whole file, of which only what is new is stored. ForgedError if it does not have the SHA-256 that was said."""
+        digest, tree, weave, size = sha256_of(), Tree(), Weave(), 0
+        reserved: set[bytes] = set()
+        chunks = cut(_hashed(pieces, digest.update))
+        with self._writer(at, TEMPORARY) as writer:
+            while batch := [(chunk_hash(content), content) for content in islice(chunks, BATCH)]:
+                known = self._reserved([chunk for chunk, _ in batch], at, reserved)
+                for chunk, content in batch:
+                    home, number = _home(weave, writer, known.get(chunk, ()), chunk) or writer.put(
+                        chunk, seal(content), len(content)
+                    )
+                    weave.add(home, number, chunk, len(content))
+                    tree.add(chunk, len(content))
+                    size += len(content)
+        if sha256 not in (None, digest.hexdigest()):
+            raise ForgedError(f"what came as the file with SHA-256 {sha256} is something else")
+        return self._keep(file_hash_of(tree.root()), weave, Entry("", digest.hexdigest(), size, at))
+
+    def collect(self, at: int) -> AbstractContextManager[Writer]:
+        """To take chunks from a peer one by one (`Writer.add`); after a crash, those that came are here all the same."""
+        return self._writer(at, PARTIAL)
+
+    def assemble(self, name: str, chunks: Iterable[tuple[str, int]], at: int, sha256: str | None = None) -> Entry:
+        """Make a file of chunks that are here, as (hash, size) in order; also anew, where what it was made of is damaged.
+
+        MissingError if a chunk is not here, ForgedError if they are not the file of this hash, or have another SHA-256.
+        """
+        weave, tree, size, rest = Weave(), Tree(), 0, iter(chunks)
+        reserved: set[bytes] = set()
+        while batch := [(unspell(chunk), length) for chunk, length in islice(rest, BATCH)]:
+            known = self._reserved([chunk for chunk, _ in batch], at, reserved)
+            for chunk, length in batch:
+                home = _home(weave, None, known.get(chunk, ()), chunk)
+                if home is None:
+                    raise MissingError(f"no chunk {spell(chunk)} here")
+                weave.add(*home, chunk, length)
+                tree.add(chunk, length)
+                size += length
+        if file_hash_of(tree.root()) != unspell(name):
+            raise ForgedError(f"what came as the chunks of file {name} are others")
+        digest = self._digest([term for term, _ in weave.terms()])
+        if sha256 not in (None, digest):
+            raise ForgedError(f"file {name} does not have SHA-256 {sha256}")
+        return self._keep(unspell(name), weave, Entry(name, digest, size, at))
+
+    # What goes out
+
+    def has_xorb(self, name: str) -> bool:
+        """Whether the xorb is here."""
+        with self._index.reading() as db:
+            return bool(index.known_xorbs(db, [unspell(name)]))
+
+    def open_xorb(self, name: str) -> Path:
+        """The file of a xorb, for whoever is sent ranges of it and verifies the chunks. MissingError if it is not here."""
+        if not self.has_xorb(name):
+            raise MissingError(f"no xorb {name} here")
+        return self._shelf.xorb(unspell(name))
+
+    def by_hash(self, name: str) -> Entry | None:
+        """The file with this hash, if it is here."""
+        return self._one("hash", unspell(name))
+
+    def by_digest(self, sha256: str) -> Entry | None:
+        """The file with this SHA-256, if it is here."""
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise MalformedError(f"not a SHA-256: {sha256[:80]!r}")
+        return self._one("sha256", bytes.fromhex(sha256))
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, stop) of a file, about 1 MiB at a time, each chunk verified.
+
+        MissingError if it or a xorb of it is not here; DamagedError in the place of content that is not what was written.
+        """
+        entry = self._entry(name)
+        stop = entry.size if stop is None else min(stop, entry.size)
+        return self._read(unspell(name), start, stop)
+
+    def reconstruction(self, name: str, start: int = 0, stop: int | None = None) -> Reconstruction | None:
+        """How a client puts bytes [start, stop) of a file together; None if the file ends before `start`."""
+        entry = self._entry(name)
+        stop = entry.size if stop is None else min(stop, entry.size)
+        if start >= stop and entry.size:
+            return None
+        return answers.reconstruction(self._shelf, self._terms(unspell(name), start, stop), start, stop)
+
+    def neighbourhood(
+        self, chunk: str, files: Callable[[str], bool], xorbs: Callable[[str], bool], at: int, life: int
+    ) -> bytes | None:
+        """The answer to a client that asks for a chunk, or None: all that the files with this chunk are made of.
+
+        Only chunks of files that `files` allows are in it, and of xorbs without a file that `xorbs` allows (those of an upload that
+        was cut). The client may build on it for `life` seconds: what it names counts as young from now on.
+        """
+        asked = unspell(chunk)
+        with self._index.reading() as db:
+            shown = answers.shown(db, index.places(db, [asked]).get(asked, []), files, xorbs)
+        if shown is None:
+            return None
+        with self._files.lock("lock"), self._index.writing() as db:
+            here = self._touch(db, shown, at)
+        return answer([answers.masked(self._shelf, name, shown[name], stored) for name, stored in here.items()], at, at + life)
+
+    # What peers need
+
+    def listing(self, name: str) -> Iterator[tuple[str, int]]:
+        """The chunks of a file, as (hash, size) in order."""
+        entry = self._entry(name)
+        for _, term in self._terms(unspell(name), 0, entry.size):
+            for chunk, size in self._shelf.table(term.xorb).chunks(term.start, term.stop):
+                yield spell(chunk), size
+
+    def wanted(self, chunks: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        """Those of the chunks that are not here, each once."""
+        rest, seen = iter(chunks), set()
+        while batch := list(islice(rest, BATCH)):
+            known = self._known([unspell(chunk) for chunk, _ in batch])
+            for chunk, size in batch:
+                raw = unspell(chunk)
+                if raw not in known and raw not in seen:
+                    seen.add(raw)
+                    yield chunk, size
+
+    def missing(self, name: str) -> list[Span]:
+        """The parts of a file whose xorbs are not here, or were set aside."""
+        entry = self._entry(name)
+        parts = [term for _, term in self._terms(unspell(name), 0, entry.size)]
+        with self._index.reading() as db:
+            here = index.known_xorbs(db, {term.xorb for term in parts})
+        return [Span(spell(term.xorb), term.start, term.stop, term.size) for term in parts if term.xorb not in here]
+
+    def stored(self, chunk: str) -> bytes:
+        """A chunk as it is stored, verified. MissingError if it is not here."""
+        asked = unspell(chunk)
+        places = self._known([asked]).get(asked)
+        if not places:
+            raise MissingError(f"no chunk {chunk} here")
+        return self._shelf.stored(places[0].xorb, places[0].number)
+
+    # Upkeep
+
+    def verify(self, *, deep: bool = False) -> Iterator[Damage]:
+        """What is not as it was written: footers of xorbs, if `deep` every chunk; shards, and whether their xorbs are here."""
+        for spelled, _ in self._shelf.names("xorbs"):
+            try:
+                self.check_xorb(spelled, deep=deep)
+            except DamagedError as e:
+                yield Damage("xorb", spelled, str(e))
+        for spelled, path in self._shelf.names("shards"):
+            try:
+                lost = [term for term in _read_shard(path).terms if not self._shelf.xorb(term.xorb).is_file()]
+            except DamagedError as e:
+                yield Damage("shard", spelled, str(e))
+            else:
+                if lost:
+                    yield Damage("shard", spelled, f"{len(lost)} of its parts are in xorbs that are not here")
+
+    def check_xorb(self, name: str, *, deep: bool = True) -> None:
+        """DamagedError if a stored xorb is not what was written."""
+        raw = unspell(name)
+        table = self._shelf.table(raw)
+        for _ in self._shelf.contents(raw, 0, len(table)) if deep else ():
+            pass
+
+    def set_aside(self, name: str) -> None:
+        """Let a damaged xorb be found no more, so that it or its chunks can come again."""
+        with self._files.lock("lock"), self._index.writing() as db:
+            index.drop_xorbs(db, [unspell(name)])
+            self._shelf.set_aside(unspell(name))
+
+    def remove(self, name: str) -> None:
+        """Forget a file. What it alone was made of stays until `gc`."""
+        with self._files.lock("lock"), self._index.writing() as db:
+            self._shelf.remove([self._shelf.shard(unspell(name))])
+            index.drop_files(db, [unspell(name)])
+
+    def gc(self, live: Collection[str], protected: Collection[str], before: int, *, dry_run: bool = False) -> Garbage:
+        """Clear away files that are not `live` (by hash), then xorbs that no file is left of, and that are not `protected`.
+
+        Only what came, and was last offered to a client, before the time `before` goes: let it lie further back than the longest
+        upload, and than the life of an answer (`neighbourhood`). It may be cut off at any point, and goes on the next time.
+        """
+        with self._files.lock("lock"):
+            with self._index.writing() as db:
+                files = [unspell(entry.hash) for entry in index.files(db, before=before) if entry.hash not in live]
+                used = index.used_xorbs(db, set(files)) | {unspell(name) for name in protected}
+                old = [name for name in index.xorbs_before(db, before) if name not in used]
+                strays = self._strays(db, before, used)
+                paths = [*map(self._shelf.xorb, old), *strays]
+                size = sum(path.stat().st_size for path in paths if path.exists())
+                if not dry_run:
+                    self._shelf.remove([self._shelf.shard(name) for name in files])
+                    index.drop_files(db, files)
+                    index.drop_xorbs(db, old)
+            if not dry_run:
+                self._shelf.remove(paths)
+        names = [spell(name) for name in old] + [path.name for path in strays]
+        return Garbage(tuple(map(spell, files)), tuple(names), size)
+
+    def rebuild(self) -> None:
+        """Compute the index anew from the xorbs and shards."""
+        with self._files.lock("lock"), self._index.writing() as db:
+            self._index.compute(db)
+
+    # Inside
+
+    def _fill(self, db: Connection) -> None:
+        """Enter what is here; what is damaged is left out, and `verify` tells of it."""
+        for spelled, path in self._shelf.names("xorbs"):
+            with suppress(DamagedError):
+                index.add_xorb(db, unspell(spelled), self._shelf.table(unspell(spelled)), int(path.stat().st_mtime))
+        for _, path in self._shelf.names("shards"):
+            with suppress(DamagedError):
+                file = _read_shard(path)
+                assert file.digest is not None
+                entry = Entry(spell(file.hash), turned(file.digest).hex(), file.size, int(path.stat().st_mtime))
+                index.put_file(db, entry, file.hash, file.terms)
+
+    def _adopt(self) -> None:
+        """Keep the chunks that a peer had sent when the process ended; remove what else was unfinished."""
+        for path, file in self._shelf.leftovers():
+            if path.name.endswith(PARTIAL):
+                at = int(os.fstat(file.fileno()).st_mtime)
+                with self._writer(at, TEMPORARY) as writer, suppress(MalformedError):
+                    for stored in split(iter(lambda: file.read(1 << 20), b"")):  # noqa: B023  called in this turn only
+                        content = unseal(stored)
+                        writer.put(chunk_hash(content), stored, len(content))
+
+    def _writer(self, at: int, suffix: str) -> Writer:
+        return Writer(self._shelf, partial(self._land, at=at), suffix)
+
+    def _land(self, draft: Draft, at: int, wanted: bytes | None = None) -> bool:
+        """Give a draft its place, then enter it. Whether it is new."""
+        table = draft.finish(at)
+        if wanted not in (None, table.root):
+            raise ForgedError(f"what came as xorb {spell(wanted or ZERO)} is another")
+        with self._files.lock("lock"), self._index.writing() as db:
+            if index.known_xorbs(db, [table.root]):
+                index.touch_xorbs(db, [table.root], at)
+                return False
+            self._shelf.place(draft.path, self._shelf.xorb(table.root))
+            index.add_xorb(db, table.root, table, at)
+        return True
+
+    def _known(self, chunks: Sequence[bytes]) -> dict[bytes, list[Place]]:
+        with self._index.reading() as db:
+            return index.places(db, chunks)
+
+    def _reserved(self, chunks: Sequence[bytes], at: int, reserved: set[bytes]) -> dict[bytes, list[Place]]:
+        """Where each chunk is, in xorbs that `gc` leaves alone from now on; `reserved` are those known to be young."""
+        known = self._known(chunks)
+        homes = {place.xorb for places in known.values() for place in places} - reserved
+        if homes:
+            with self._files.lock("lock"), self._index.writing() as db:
+                reserved.update(self._touch(db, homes, at))
+        return {chunk: [place for place in places if place.xorb in reserved] for chunk, places in known.items()}
+
+    def _touch(self, db: Connection, names: Iterable[bytes], at: int) -> dict[bytes, int]:
+        """Those of the xorbs that are here, with their sizes; they count as young from `at` on."""
+        here = index.known_xorbs(db, names)
+        index.touch_xorbs(db, here, at)
+        for name in here:
+            with suppress(FileNotFoundError):  # `verify` tells of it
+                os.utime(self._shelf.xorb(name), (at, at))
+        return here
+
+    def _checked(self, file: File, at: int) -> Entry:
+        """What a file of a shard is, computed from its chunks."""
+        if len(file.ranges) != len(file.terms):
+            raise MalformedError(f"file {spell(file.hash)} comes without range hashes")
+        tree = Tree()
+        for term, proof in zip(file.terms, file.ranges, strict=True):
+            table = self._shelf.table(term.xorb)
+            if term.stop > len(table) or term.size != table.size(term.start, term.stop):
+                raise ForgedError(f"file {spell(file.hash)} names chunks that xorb {spell(term.xorb)} does not have")
+            if proof != range_hash(table.hashes[term.start * 32 : term.stop * 32]):
+                raise ForgedError(f"file {spell(file.hash)} comes with a wrong range hash")
+            for chunk, size in table.chunks(term.start, term.stop):
+                tree.add(chunk, size)
+        if file_hash_of(tree.root()) != file.hash:
+            raise ForgedError(f"what came as the chunks of file {spell(file.hash)} are others")
+        known = self._one("hash", file.hash)
+        digest = known.sha256 if known else self._digest(file.terms)
+        if not file.has_digest(bytes.fromhex(digest)):
+            raise ForgedError(f"file {spell(file.hash)} does not have the SHA-256 that came with it")
+        return Entry(spell(file.hash), digest, file.size, at)
+
+    def _digest(self, terms: Iterable[Term]) -> str:
+        """The SHA-256 of the content."""
+        digest = sha256_of()
+        for term in terms:
+            for content in self._shelf.contents(term.xorb, term.start, term.stop):
+                digest.update(content)
+        return digest.hexdigest()
+
+    def _keep(self, name: bytes, weave: Weave, entry: Entry) -> Entry:
+        """Keep a file that was woven of chunks that are here."""
+        terms, ranges = zip(*weave.terms(), strict=True) if entry.size else ((), ())
+        return self._settle(File(name, terms, ranges), replace(entry, hash=spell(name)))
+
+    def _settle(self, file: File, entry: Entry) -> Entry:
+        """Write the shard of a file whose content is verified, then enter it."""
+        whole = replace(file, digest=turned(bytes.fromhex(entry.sha256)))
+        with self._files.lock("lock"), self._index.writing() as db:
+            needed = {term.xorb for term in file.terms}
+            if len(index.known_xorbs(db, needed)) < len(needed):
+                raise MissingError(f"file {entry.hash} needs a xorb that was cleared away meanwhile")
+            self._shelf.write(self._shelf.shard(file.hash), bytes(Shard((whole,))), entry.at)
+            index.put_file(db, entry, file.hash, file.terms)
+        return entry
+
+    def _one(self, column: str, value: bytes) -> Entry | None:
+        with self._index.reading() as db:
+            return next(index.files(db, column, value), None)
+
+    def _entry(self, name: str) -> Entry:
+        entry = self.by_hash(name)
+        if entry is None:
+            raise MissingError(f"no file {name} here")
+        return entry
+
+    def _terms(self, name: bytes, start: int, stop: int) -> list[tuple[int, Term]]:
+        with self._index.reading() as db:
+            return index.terms(db, name, start, stop)
+
+    def _read(self, name: bytes, start: int, stop: int) -> Iterator[bytes]:
+        for offset, term in self._terms(name, start, stop):
+            table = self._shelf.table(term.xorb)
+            first, last = answers.within(table, term, start - offset, stop - offset)
+            place = offset + answers.before(table, term, first)
+            for content in self._shelf.contents(term.xorb, first, last):
+                yield content[max(0, start - place) : stop - place]
+                place += len(content)
+
+    def _strays(self, db: Connection, before: int, used: set[bytes]) -> list[Path]:
+        """Xorbs that are in no index, because something was cut off, or that were set aside; older than a time."""
+        found = [path for spelled, path in self._shelf.names("xorbs") if unspell(spelled) not in used]
+        known = index.known_xorbs(db, [unspell(path.name) for path in found])
+        lost = [path for path in found if unspell(path.name) not in known]
+        return [path for path in (*lost, *self._shelf.aside()) if path.stat().st_mtime < before]
+
+
+def _home(weave: Weave, writer: Writer | None, known: Sequence[Place], chunk: bytes) -> tuple[Draft | bytes, int] | None:
+    """Where a chunk of a file is: best after the one before it, else in what is being written, else anywhere."""
+    for place in known:
+        if weave.follows(place.xorb, place.number):
+            return place.xorb, place.number
+    if writer is not None and (found := writer.find(chunk)) is not None:
+        return found
+    return (known[0].xorb, known[0].number) if known else None
+
+
+def _hashed(pieces: Iterable[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        update(piece)
+        yield piece
+
+
+def _read_shard(path: Path) -> File:
+    """The file of a stored shard."""
+    raw = path.read_bytes()
+    try:
+        shard = Shard.parse(raw)
+    except MalformedError as e:
+        raise damaged(path, "it is not what was written") from e
+    if len(shard.files) != 1 or spell(shard.files[0].hash) != path.name or shard.files[0].digest is None or bytes(shard) != raw:
+        raise damaged(path, "it is not what was written")
+    return shard.files[0]

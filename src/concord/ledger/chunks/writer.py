@@ -1,0 +1,116 @@
+"""Chunks that come one by one become xorbs, and a file becomes terms over them."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from concord.errors import StorageError
+from concord.ledger.chunks.shelf import Draft, Shelf
+from concord.xet.hashes import range_hash, unspell
+from concord.xet.shard import Term
+from concord.xet.xorb import verified
+
+Land = Callable[[Draft], object]
+
+
+class Writer:
+    """Writes chunks into xorbs, each of which lands in the store as soon as it is full, the last with the end of the `with` block.
+
+    What came before an error lands, too: its chunks are verified, and need not come again.
+    """
+
+    def __init__(self, shelf: Shelf, land: Land, suffix: str) -> None:
+        self._shelf, self._land, self._suffix = shelf, land, suffix
+        self._open = ExitStack()
+        self._draft: Draft | None = None
+
+    def add(self, chunk: str, stored: bytes) -> None:
+        """Take a chunk as a peer stores it. MalformedError or ForgedError if it is not the chunk that has this hash."""
+        name = unspell(chunk)
+        self.put(name, stored, len(verified(name, stored)))
+
+    def put(self, chunk: bytes, stored: bytes, size: int) -> tuple[Draft, int]:
+        """Take a chunk that is verified; where it is."""
+        if self._draft is None or not self._draft.has_room(size):
+            self.flush()
+            self._draft = self._open.enter_context(self._shelf.draft(self._suffix))
+        return self._draft, self._draft.add(chunk, stored, size)
+
+    def find(self, chunk: bytes) -> tuple[Draft, int] | None:
+        """Where a chunk is that was taken and has not landed."""
+        number = self._draft.numbers.get(chunk) if self._draft else None
+        return None if self._draft is None or number is None else (self._draft, number)
+
+    def flush(self) -> None:
+        """Let land what was taken."""
+        draft, self._draft = self._draft, None
+        with self._open:
+            if draft is not None:
+                self._land(draft)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, StorageError):
+            self._draft = None
+        self.flush()
+
+
+class Weave:
+    """The terms of a file whose chunks come one by one: chunks that lie side by side in a xorb are one term."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+
+    def add(self, home: Draft | bytes, number: int, chunk: bytes, size: int) -> None:
+        """Take the next chunk of the file, and where it is."""
+        run = self._runs[-1] if self._runs else None
+        if run is None or not run.takes(home, number):
+            if run is not None:
+                run.close()
+            run = _Run(home, number)
+            self._runs.append(run)
+        run.add(chunk, size)
+
+    def follows(self, home: bytes, number: int) -> bool:
+        """Whether the chunk there lies after the last one taken."""
+        return bool(self._runs) and self._runs[-1].takes(home, number)
+
+    def terms(self) -> Iterable[tuple[Term, bytes]]:
+        """Each term and its range hash, once all xorbs have landed."""
+        for run in self._runs:
+            home = _name(run.home)
+            assert home is not None, "a term over a xorb that has not landed"
+            yield Term(home, run.size, run.start, run.stop), run.close()
+
+
+class _Run:
+    """Chunks [start, stop) of a xorb."""
+
+    def __init__(self, home: Draft | bytes, start: int) -> None:
+        self.home, self.start, self.stop, self.size = home, start, start, 0
+        self._hashes = bytearray()
+        self._range = b""
+
+    def takes(self, home: Draft | bytes, number: int) -> bool:
+        """Whether the chunk there is the next."""
+        return number == self.stop and (home is self.home or _name(home) == _name(self.home) is not None)
+
+    def add(self, chunk: bytes, size: int) -> None:
+        """Take it."""
+        self.stop += 1
+        self.size += size
+        self._hashes += chunk
+
+    def close(self) -> bytes:
+        """The range hash, after which no chunk may come."""
+        if not self._range:
+            self._range = range_hash(bytes(self._hashes))
+            self._hashes.clear()
+        return self._range
+
+
+def _name(home: Draft | bytes) -> bytes | None:
+    return home.hash if isinstance(home, Draft) else home
