@@ -22,11 +22,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = bytes | bytearray | memoryview
+Bytes = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 WINDOW = 64  # bytes
 MASK = 0xFFFF << 48
-BLOCK = 1 << 18  # bytes that are scanned at once: the working arrays stay in the processor's cache
+BLOCK = 1 << 17  # bytes that are scanned at once: the working arrays stay in the processor's cache
 
 _DEFAULT = """
     b088d3a9e840f559 5652c7f739ed20d6 45b28969898972ab 6b0a89d5b68ec777 368f573e8b7a31b7 1dc636dce936d94b 207a4c4e5554d5b6
@@ -77,14 +77,13 @@ _LIMIT = np.uint32((1 << 16) + 4 * _SLACK)
 _ALL = (1 << 64) - 1
 _ONE = np.uint32(1)
 _QUADS = WINDOW // 4
+_SHIFTS = np.arange(WINDOW, dtype=np.uint64)[::-1]
 
 
 def hash_of(window: Bytes) -> int:
-    """The hash after the last byte of `window`."""
-    value = 0
-    for byte in window[-WINDOW:]:
-        value = (2 * value + TABLE[byte]) & _ALL
-    return value
+    """The hash after the last byte of `window`, which has at least 64."""
+    entries = _WHOLE[np.frombuffer(window, np.uint8)[-WINDOW:]]
+    return int(np.left_shift(entries, _SHIFTS).sum())
 
 
 class Scanner:
@@ -110,7 +109,7 @@ class Scanner:
 
     def _exact(self, start: int) -> Iterator[int]:
         """Of the four places after `start`, those where a chunk may end."""
-        value = hash_of(self._window[start - WINDOW : start].tobytes())
+        value = hash_of(self._window[start - WINDOW : start])
         for end in range(start + 1, start + 5):
             value = (2 * value + TABLE[self._window[end - 1]]) & _ALL
             if value & MASK == 0:

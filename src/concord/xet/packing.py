@@ -26,7 +26,8 @@ import numpy as np
 
 from concord.tlog.errors import MalformedError
 
-SAMPLE = 4096  # bytes on which it is tried whether grouping helps
+SAMPLE = 4096  # bytes from the middle on which it is tried what helps
+LEVEL = -2  # of LZ4: a fifth faster than the usual, and one hundredth larger
 
 
 class Scheme(IntEnum):
@@ -38,13 +39,16 @@ class Scheme(IntEnum):
 
 
 def pack(content: bytes) -> tuple[Scheme, bytes]:
-    """The content packed in the way that seems shortest; NONE if none is shorter than the content."""
-    sample = content[:SAMPLE]
-    grouped = len(_frame(group(sample))) < len(_frame(sample))
-    packed = _frame(group(content) if grouped else content)
+    """The content packed in the way that seems shortest by a sample; NONE if none makes it shorter."""
+    middle = len(content) // 8 * 4
+    sample = content[middle : middle + SAMPLE]
+    plain, grouped = len(_frame(sample)), len(_frame(group(sample)))
+    if min(plain, grouped) >= len(sample) and len(content) > len(sample) * 2:
+        return Scheme.NONE, content
+    packed = _frame(group(content) if grouped < plain else content)
     if len(packed) >= len(content):
         return Scheme.NONE, content
-    return Scheme.GROUPED_LZ4 if grouped else Scheme.LZ4, packed
+    return Scheme.GROUPED_LZ4 if grouped < plain else Scheme.LZ4, packed
 
 
 def unpack(scheme: Scheme, packed: bytes | memoryview, size: int) -> bytes:
@@ -70,26 +74,28 @@ def group(content: bytes) -> bytes:
 
 def ungroup(grouped: bytes) -> bytes:
     """What `group` made `grouped` from."""
-    content, start = bytearray(len(grouped)), 0
+    content, start = np.empty(len(grouped), np.uint8), 0
     for first in range(4):
         stop = start + (len(grouped) - first + 3) // 4
-        content[first::4] = grouped[start:stop]
+        content[first::4] = np.frombuffer(grouped, np.uint8)[start:stop]
         start = stop
-    return bytes(content)
+    return content.tobytes()
 
 
 def _frame(content: bytes) -> bytes:
-    framed: bytes = lz4.frame.compress(content, block_size=lz4.frame.BLOCKSIZE_MAX256KB, block_linked=False)
+    framed: bytes = lz4.frame.compress(
+        content, block_size=lz4.frame.BLOCKSIZE_MAX256KB, block_linked=False, compression_level=LEVEL
+    )
     return framed
 
 
 def _unframe(packed: bytes | memoryview, size: int) -> bytes:
     """What the frame holds, or the first size + 1 bytes of it."""
-    frame = lz4.frame.LZ4FrameDecompressor()
+    context = lz4.frame.create_decompression_context()
     try:
-        content: bytes = frame.decompress(packed, max_length=size + 1)
+        content, used, ended = lz4.frame.decompress_chunk(context, packed, max_length=size + 1)
     except RuntimeError as e:  # the library's only error
         raise MalformedError(f"a chunk that is no LZ4 frame: {e}") from e
-    if not frame.eof or frame.unused_data:
+    if not ended or used != len(packed):
         raise MalformedError(f"a chunk that does not unpack to {size} bytes")
-    return content
+    return bytes(content)

@@ -23,7 +23,7 @@ from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash,
 from concord.xet.shard import File, Shard, Term, answer, turned
 from concord.xet.xorb import seal, split, unseal
 
-BATCH = 64  # chunks that are looked up at once: some 4 MiB
+BATCH = 32  # chunks that are looked up at once: some 2 MiB
 
 
 @dataclass(frozen=True, slots=True)
