@@ -186,6 +186,14 @@ def test_a_shard_needs_its_xorbs_and_says_the_truth_of_them(chunks: Chunks) -> N
         chunks.put_shard(bytes(Shard((TRUE,), (lie,))), NOW)
 
 
+def test_a_file_that_swells_is_refused_before_it_is_read(chunks: Chunks) -> None:
+    chunks.put_xorb(HOME, [RAW], NOW)
+    swelling = File(TRUE.hash, TRUE.terms * 10_000, TRUE.ranges * 10_000)
+    with pytest.raises(TooLargeError):
+        chunks.put_shard(bytes(Shard((swelling,))), NOW, size_max=1 << 20)
+    assert chunks.put_shard(bytes(Shard((TRUE,))), NOW, size_max=TRUE.size)
+
+
 def test_a_digest_is_computed_where_none_came(chunks: Chunks) -> None:
     chunks.put_xorb(HOME, [RAW], NOW)
     (entry,) = chunks.put_shard(bytes(Shard((File(TRUE.hash, TRUE.terms, TRUE.ranges),))), NOW)

@@ -114,5 +114,9 @@ def _around(db: Connection, name: bytes, number: int) -> Iterator[Term]:
 
 def masked(shelf: Shelf, name: bytes, ranges: list[range], stored: int) -> Xorb:
     """A xorb as it is shown: the hashes of chunks that the asker may not learn of are zeros."""
-    chunks = enumerate(shelf.table(name).chunks())
-    return Xorb(name, tuple((chunk if any(n in some for some in ranges) else ZERO, size) for n, (chunk, size) in chunks), stored)
+    table = shelf.table(name)
+    seen = bytearray(len(table))
+    for some in ranges:
+        seen[some.start : some.stop] = b"\1" * (min(some.stop, len(table)) - some.start)
+    chunks = zip(seen, table.chunks(), strict=True)
+    return Xorb(name, tuple((chunk if may else ZERO, size) for may, (chunk, size) in chunks), stored)

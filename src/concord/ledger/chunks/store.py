@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from concord.errors import DamagedError, ForgedError, MalformedError, MissingError
+from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, TooLargeError
 from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
@@ -75,13 +75,16 @@ class Chunks:
                 draft.add(chunk_hash(content), stored, len(content))
             return self._land(draft, at, wanted)
 
-    def put_shard(self, raw: bytes, at: int) -> list[Entry]:
+    def put_shard(self, raw: bytes, at: int, size_max: int | None = None) -> list[Entry]:
         """Take the files of a shard, each computed anew from its chunks, down to its SHA-256.
 
         MissingError if it needs a xorb that is not here, MalformedError if it is no shard or does not prove that its sender has the
-        chunks, ForgedError if anything in it is not so; then none of its files is taken.
+        chunks, ForgedError if anything in it is not so; then none of its files is taken. TooLargeError if a file has more than
+        `size_max` bytes: a short shard can name the same chunks a million times.
         """
         shard = Shard.parse(raw)
+        if size_max is not None and any(file.size > size_max for file in shard.files):
+            raise TooLargeError(f"a file of more than {size_max} bytes")
         for xorb in shard.xorbs:
             if tuple(self._shelf.table(xorb.hash).chunks()) != xorb.chunks:
                 raise ForgedError(f"the shard says other chunks of xorb {spell(xorb.hash)} than it has")
