@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import IntEnum
 from functools import cache
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -56,6 +56,7 @@ from concord.ledger.storage.database import reading, remove_file, version, writi
 from concord.tlog.merkle import leaf_hash
 
 BATCH = 4096  # entries in one transaction
+PARAMETERS = 3000  # values in one statement; SQLite takes 32,766 since 2020
 BULK = 20_000  # from here on a catch-up goes the fast way, if the view holds less than it brings
 RECENT_MAX = 500_000  # leaf hashes that the fast way remembers, to find references without an index
 
@@ -302,7 +303,7 @@ class _Step:
         for index, entry in enumerate(entries, start):
             leaf = leaf_hash(entry)
             state, kind, at, needs = self._read(origin, log, index, leaf, entry)
-            said.append((log, index, kind, at, int(state), leaf))
+            said.append((log, index, kind, at, int(state), bytearray(leaf)))  # bytes cost the driver a question each
             if needs is not None:
                 waits.append((log, index, needs, entry))
             elif state is APPLIED:
@@ -388,9 +389,15 @@ class _Step:
         self._blobs.clear()
 
     def _insert(self, kept: Table, rows: list[tuple[Any, ...]], names: tuple[str, ...] = ()) -> None:
-        """Insert rows with values for the columns `names` (none: all of them): straight to the driver, which costs a third."""
-        if rows:
-            self._db.exec_driver_sql(_insertion(kept, names or tuple(kept.c.keys()), self._db.dialect), rows)
+        """Insert rows with values for the columns `names` (none: all of them): straight to the driver, many in a statement."""
+        names = names or tuple(kept.c.keys())
+        step = PARAMETERS // len(names)
+        whole = len(rows) - len(rows) % step
+        for start in range(0, whole, step):
+            values = tuple(chain.from_iterable(rows[start : start + step]))
+            self._db.exec_driver_sql(_insertion(kept, names, step, self._db.dialect), values)
+        if whole < len(rows):
+            self._db.exec_driver_sql(_insertion(kept, names, 1, self._db.dialect), rows[whole:])
 
     def _identity(self, origin: str, index: int, sealed: Record | None) -> Identity:
         """The identity that holds at `index`. If the record there is `sealed`, its seals are checked against it.
@@ -447,12 +454,13 @@ def _kind(pillar: Pillar, kind: type[Record]) -> Kind:
 
 
 @cache
-def _insertion(kept: Table, names: tuple[str, ...], dialect: Dialect) -> str:
-    """The INSERT of one row, with the values of the columns `names` as parameters."""
+def _insertion(kept: Table, names: tuple[str, ...], count: int, dialect: Dialect) -> str:
+    """The INSERT of `count` rows, with the values of the columns `names` as parameters."""
     quote = dialect.identifier_preparer.quote
     columns = ", ".join(quote(kept.c[name].name) for name in names)
     values = ", ".join("%s" if "format" in dialect.paramstyle else "?" for _ in names)
-    return f"INSERT INTO {quote(kept.name)} ({columns}) VALUES ({values})"  # noqa: S608  names are the code's own
+    rows = ", ".join([f"({values})"] * count)
+    return f"INSERT INTO {quote(kept.name)} ({columns}) VALUES {rows}"  # noqa: S608  names are the code's own
 
 
 def _digest(db: Connection, kept: Table) -> str:

@@ -19,7 +19,10 @@ class Storage(Protocol):
         """All bytes under `name`, or None if there are none."""
 
     def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
-        """Set each name to its bytes: each one at once or not at all; all durable on return, or (if not) once settled."""
+        """Set each name to its bytes: each one at once or not at all, and all durable on return.
+
+        What is not `durable` may be there in part until it is settled: whoever reads it before checks it.
+        """
 
     def settle(self) -> None:
         """Make durable whatever was written and is not yet."""

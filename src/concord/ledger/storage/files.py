@@ -39,18 +39,16 @@ class Files:
             raise told(e, self.root / name) from e
 
     def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
-        ready: list[tuple[Path, Path]] = []
+        targets = [self.root / name for name in files]
+        ready = [(_temporary(target) if durable else target, target) for target in targets]
         try:
-            for name, content in files.items():
-                target = self.root / name
-                ready.append((_temporary(target), target))
-                _write_new(ready[-1][0], content)
+            for (temporary, _), content in zip(ready, files.values(), strict=True):
+                _write(temporary, content)
             if durable:
                 sync(temporary for temporary, _ in ready)
-            for temporary, target in ready:
-                temporary.replace(target)
-            if durable:
-                sync({target.parent for _, target in ready})
+                for temporary, target in ready:
+                    temporary.replace(target)
+                sync({target.parent for target in targets})
         except OSError as e:
             for temporary, _ in ready:
                 with suppress(OSError):
@@ -113,12 +111,13 @@ def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.{get_ident()}.{next(_serial)}{TEMPORARY}")
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        handle = os.open(path, flags, 0o644)
     except FileNotFoundError:
         _make_folder(path.parent)
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        handle = os.open(path, flags, 0o644)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
 
