@@ -4,7 +4,7 @@ This is the one place that names every pillar, in order; import law, replay orde
 also the one place where it is decided who may say what (`Node.say`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from threading import RLock
@@ -30,7 +30,7 @@ from concord.ledger.storage.database import reading, writing
 from concord.ledger.storage.database import version as database_version
 from concord.ledger.tree import Head
 from concord.ledger.view import View, blobs, logs
-from concord.pillars import members
+from concord.pillars import commons, members
 from concord.pillars.members import Charter, Effect, Roster, Said, Standing
 from concord.pillars.members import view as members_view
 from concord.private import memory, tables
@@ -39,7 +39,7 @@ from concord.tlog.merkle import leaf_hash
 from concord.tlog.note import Signature, VerifierKey
 from concord.tlog.policy import Group, Policy, safe_quorum
 
-PILLARS = (members.PILLAR,)
+PILLARS = (members.PILLAR, commons.PILLAR)
 
 CHARTER = "charter"  # the name in storage of the organisation's charter, canonical JSON
 SERVED = "organisation"  # the name in node.db of the digest of the charter that is served
@@ -194,18 +194,33 @@ class Node:
 
         RefusedError, ClockError, MalformedError or StorageError if not.
         """
+        return self._append([self.compose(speaker, kind, fields)])[0]
+
+    def compose(self, speaker: Speaker, kind: type[Record], fields: Mapping[str, Any]) -> Record:
+        """What `say` would append, checked (steps 1 to 4) and not yet said."""
+        self._authorise(speaker, kind)
+        return self._compose(speaker.origin, kind, fields)
+
+    def say_composed(self, speaker: Speaker, records: Sequence[Record]) -> list[Receipt]:
+        """Say records composed before, in one commit of the log: all of them, or none."""
+        for record in records:
+            self._authorise(speaker, type(record))
+            if record.by != speaker.origin:
+                raise RefusedError(f"{speaker.person} speaks for {speaker.origin}, and not for {record.by}")
+        return self._append(records)
+
+    def _authorise(self, speaker: Speaker, kind: type[Record]) -> None:
         role = self._role(kind)
         if not speaker.may(role):  # 1
             raise RefusedError(
                 f"{tag(kind)} is for a person with the role {role} to say, and {speaker.person} does not have it here"
             )
-        return self._say(speaker.origin, kind, fields)
 
     def say_itself(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Receipt:
         """Say what the node itself says for a member, such as evidence."""
         if self._role(kind) is not Role.NODE:
             raise RuntimeError(f"{tag(kind)} is for people to say")
-        return self._say(origin, kind, fields)
+        return self._append([self._compose(origin, kind, fields)])[0]
 
     def found(self, member: NewMember) -> None:
         """Begin the log of a member just made, with its identity."""
@@ -214,9 +229,9 @@ class Node:
 
     def say_identity(self, said: Identity) -> Receipt:
         """Put a new identity, sealed by the member's root, into its log."""
-        return self._append(said)
+        return self._append([said])[0]
 
-    def _say(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Receipt:
+    def _compose(self, origin: str, kind: type[Record], fields: Mapping[str, Any]) -> Record:
         self.holdings.log(origin)  # 2
         now = self.clock()
         self._check_clock(origin, now)  # 3
@@ -228,18 +243,20 @@ class Node:
             raise MalformedError(f"{tag(kind)}: {e}") from e
         if isinstance(record, Sealed) and not record.seals:
             record = seal(record, [self._office_seed(origin)])
-        return self._append(record)
+        return record
 
-    def _append(self, record: Record) -> Receipt:
-        if record.by in self.disputes():
-            raise RefusedError(f"{record.by} signed two different histories; a decision has to say how it goes on")
-        entry = self.view.codec.encode(record)
-        indexes = self.holdings.log(record.by).append([entry])  # 5
-        self._last_at[record.by] = record.at
-        self.catch_up([record.by])
-        if isinstance(record, Erase):
+    def _append(self, records: Sequence[Record]) -> list[Receipt]:
+        """Step 5, for records of one member."""
+        origin = records[0].by
+        if origin in self.disputes():
+            raise RefusedError(f"{origin} signed two different histories; a decision has to say how it goes on")
+        entries = [self.view.codec.encode(record) for record in records]
+        indexes = self.holdings.log(origin).append(entries)
+        self._last_at[origin] = max(record.at for record in records)
+        self.catch_up([origin])
+        if any(isinstance(record, Erase) for record in records):
             self.erase()
-        return Receipt(record.by, indexes[0], leaf_hash(entry).hex())
+        return [Receipt(origin, index, leaf_hash(entry).hex()) for index, entry in zip(indexes, entries, strict=True)]
 
     def _role(self, kind: type[Record]) -> Role:
         return next(pillar.roles[kind] for pillar in (LEDGER, *PILLARS) if kind in pillar.roles)

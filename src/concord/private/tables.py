@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -137,13 +138,30 @@ dispute = Table(
 )
 
 
+draft = Table(
+    "draft",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Index("draft_repo", "owner", "kind", "name"),
+)
+
+
 def _begin(db: Connection) -> None:
-    """Version 1: the tables above."""
-    TABLES.create_all(db)
+    """Version 1: all tables but those of later versions."""
+    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept is not draft])
+
+
+def _drafts(db: Connection) -> None:
+    """Version 2: what is said of private repos, and stands in no log."""
+    draft.create(db)
 
 
 # In order. A new node runs them all; an older one those it lacks. One that has run is never changed again.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts)
 
 
 def prepare(engine: Engine) -> None:

@@ -1,0 +1,106 @@
+"""The card of a repo: what the front matter of its README.md says, in YAML between two lines of three hyphens.
+
+>>> card(b"---\\nlicense: apache-2.0\\nlanguage:\\n- sw\\n- en\\ntags: [speech]\\n---\\n# Words\\n")
+Card(license='apache-2.0', languages=('sw', 'en'), tags=('speech',), task='', library='', base=(), datasets=(), title='')
+>>> matter(b"No front matter")
+{}
+
+Anybody can write one, so it is read with a limit, without YAML's references (a file of a kilobyte could unfold to gigabytes),
+and without its types beyond JSON's. What is not as expected is left out of the card, and named by `faults`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from concord.errors import MalformedError
+from concord.ledger.record import Language
+from concord.pillars.commons.records import Card, Tag
+
+MATTER_MAX = 200_000  # bytes of front matter
+DEPTH_MAX = 20
+_FENCE = b"---"
+_LISTS = (("languages", "language", 200), ("tags", "tags", 100), ("base", "base_model", 20), ("datasets", "datasets", 100))
+_LINES = (
+    ("license", "license", 100),
+    ("task", "pipeline_tag", 100),
+    ("library", "library_name", 100),
+    ("title", "pretty_name", 300),
+)
+
+
+def matter(readme: bytes) -> dict[str, Any]:
+    """The front matter of a README.md, or nothing if it has none. MalformedError says why it cannot be read."""
+    raw = _between_fences(readme)
+    if raw is None:
+        return {}
+    if len(raw) > MATTER_MAX:
+        raise MalformedError(f"front matter of {len(raw)} bytes, over {MATTER_MAX}")
+    try:
+        _check_shape(raw)
+        read = yaml.load(raw, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise MalformedError(f"front matter that is no YAML: {' '.join(str(e).split())[:200]}") from e
+    if read is None:
+        return {}
+    if not isinstance(read, dict):
+        raise MalformedError("front matter that is no list of names and values")
+    return {str(name): value for name, value in read.items()}
+
+
+def card(readme: bytes) -> Card:
+    """What lists and searches use of a README.md; what is malformed in it is left out."""
+    try:
+        said = matter(readme)
+    except MalformedError:
+        return Card()
+    found: dict[str, Any] = {field: _line(said.get(name), most) for field, name, most in _LINES}
+    found |= {field: tuple(_entries(said.get(name), field))[:most] for field, name, most in _LISTS}
+    return Card(**found)
+
+
+def faults(said: Mapping[str, Any]) -> list[str]:
+    """What is wrong with front matter that could be read, a sentence each."""
+    found = [f"{name} is a list or a word of at most 100 characters" for _, name, _ in _LISTS if not _is_list(said.get(name))]
+    return found + [f"{name} is one line" for _, name, most in _LINES if name in said and not _line(said[name], most)]
+
+
+def _check_shape(raw: bytes) -> None:
+    """Refuse what costs a reader of YAML more than it costs to write."""
+    depth = 0
+    for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise MalformedError("front matter with a YAML reference (*name), which can unfold without end")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:
+            raise MalformedError(f"front matter that is nested more than {DEPTH_MAX} deep")
+
+
+def _between_fences(readme: bytes) -> bytes | None:
+    text = readme.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    first, _, rest = text.partition(b"\n")
+    if first.rstrip() != _FENCE:
+        return None
+    raw, fence, _ = (b"\n" + rest).partition(b"\n---")
+    return raw if fence else None
+
+
+def _line(value: Any, most: int) -> str:
+    words = " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+    return words if len(words) <= most and words.isprintable() else ""
+
+
+def _is_list(value: Any) -> bool:
+    return value is None or isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
+def _entries(value: Any, field: str) -> Iterator[str]:
+    kind = Language if field == "languages" else Tag
+    for each in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        if isinstance(each, str) and each.isprintable():
+            try:
+                yield msgspec.convert(each, kind)
+            except msgspec.ValidationError:
+                continue

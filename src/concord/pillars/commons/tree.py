@@ -1,0 +1,134 @@
+"""The tree of a repo: which files a revision has. A pure fold over what each commit changed.
+
+A commit says what it puts and what it removes, and the digest of the whole tree afterwards. So a repo of 100,000 files that
+grows by fifty says fifty, whoever has all commits of a branch has the tree, and whoever computed it wrongly notices.
+
+>>> first = File(path="README.md", size=3, sha256="9f" * 32, oid="ab" * 20)
+>>> tree = grow({}, [first], [])
+>>> [*grow(tree, [], ["README.md"])], digest(tree)[:16]
+([], 'f03b942625da3f4b')
+
+Removing `data` removes the file `data`, or everything below the folder. Paths are what every client and every disk can take:
+no empty part, no `.` or `..`, no leading or trailing slash, no control character, at most 1,024 bytes, in Unicode's form C.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from hashlib import sha1, sha256
+from typing import Annotated
+
+from msgspec import Meta
+
+from concord.errors import MalformedError
+from concord.ledger.record import ENCODER, Count, Digest, Part
+
+PATH_MAX = 1024  # bytes
+PART_MAX = 255  # bytes of one part of a path: what file systems take
+
+Path = Annotated[str, Meta(min_length=1, max_length=PATH_MAX, description="the path of a file in a repo")]
+GitHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z", description="the hash that git gives to the content")]
+XetHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="the Xet hash of the content, in its own spelling")]
+
+Tree = Mapping[str, "File"]
+
+
+class File(Part, frozen=True):
+    """One file of a tree. `oid` is git's hash of a file that is kept whole; a large file has none, and is known by `sha256`.
+
+    `xet` is the hash of its chunks, for whoever fetches it chunk by chunk.
+    """
+
+    path: Path
+    size: Count
+    sha256: Digest
+    oid: GitHash | None = None
+    xet: XetHash | None = None
+
+    @property
+    def large(self) -> bool:
+        """Whether it is kept as a large file, which git knows only by a pointer."""
+        return self.oid is None
+
+
+def grow(tree: Tree, put: Iterable[File], removed: Iterable[str]) -> dict[str, File]:
+    """`tree` without what is `removed`, and then with what is `put`.
+
+    MalformedError for a path that is none, one put twice, one that is a file and a folder at once, or one removed that is not
+    there.
+    """
+    grown = dict(tree)
+    for path in removed:
+        _remove(grown, path)
+    seen: set[str] = set()
+    for file in put:
+        if check_path(file.path) in seen:
+            raise MalformedError(f"{file.path} is put twice")
+        seen.add(file.path)
+        grown[file.path] = file
+    if seen:
+        _check_folders(grown)
+    return grown
+
+
+def digest(tree: Tree) -> str:
+    """SHA-256 (hex) over the files in the order of their paths' bytes, each in its canonical spelling on a line of its own."""
+    content = sha256()
+    for path in sorted(tree, key=str.encode):
+        content.update(ENCODER.encode(tree[path]) + b"\n")
+    return content.hexdigest()
+
+
+def check_path(path: str) -> str:
+    """`path`, if it can be one. MalformedError says why it cannot."""
+    parts = path.split("/")
+    if not path or any(part in ("", ".", "..") for part in parts):
+        raise MalformedError(f"{path[:100]!r} is no path: a part of it is empty, '.' or '..'")
+    if len(path.encode(errors="replace")) > PATH_MAX or any(len(part.encode(errors="replace")) > PART_MAX for part in parts):
+        raise MalformedError(f"{path[:100]!r} is no path: over {PATH_MAX} bytes, or a part of it over {PART_MAX}")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Cf") for char in path) or "\\" in path:
+        raise MalformedError(f"{path[:100]!r} is no path: it has a control character or a backslash")
+    if unicodedata.normalize("NFC", path) != path:
+        raise MalformedError(f"{path[:100]!r} is no path: it is not in Unicode's form C, and would look like another")
+    if parts[0].casefold() == ".git":
+        raise MalformedError(f"{path[:100]!r} is no path: .git is git's own")
+    return path
+
+
+def git_blob(content: bytes) -> str:
+    """The hash that git gives to a file of this content (hex): git's objects, chapter 10.2 of its book."""
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def pointer(file: File) -> bytes:
+    """What git keeps in place of a large file: a pointer of Git LFS, version 1."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{file.sha256}\nsize {file.size}\n".encode()
+
+
+def git_oid(file: File) -> str:
+    """The hash under which git knows the file: of its content, or of the pointer to it."""
+    return file.oid or git_blob(pointer(file))
+
+
+def folders(tree: Tree) -> set[str]:
+    """All folders that the paths of a tree name."""
+    found: set[str] = set()
+    for path in tree:
+        while "/" in path and (path := path.rpartition("/")[0]) not in found:
+            found.add(path)
+    return found
+
+
+def _remove(tree: dict[str, File], path: str) -> None:
+    if tree.pop(path, None) is not None:
+        return
+    below = [name for name in tree if name.startswith(f"{path}/")]
+    if not below:
+        raise MalformedError(f"{path[:100]!r} is removed, and is not there")
+    for name in below:
+        del tree[name]
+
+
+def _check_folders(tree: Tree) -> None:
+    both = next((path for path in folders(tree) if path in tree), None)
+    if both is not None:
+        raise MalformedError(f"{both} would be a file and a folder at once")

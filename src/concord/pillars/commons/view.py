@@ -1,0 +1,209 @@
+"""What is kept of repos, and what is asked of it.
+
+`commons_said` lists everything that was said of any repo, so that `concord.pillars.commons.repo` can fold it; the other tables
+are what lists and searches need without reading an entry.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, String, and_, func, or_, select
+
+from concord.errors import ForgedError
+from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
+from concord.ledger.record import Record, tag
+from concord.pillars.commons.records import (
+    Close,
+    Comment,
+    Commit,
+    Community,
+    Configure,
+    Discussion,
+    Like,
+    Move,
+    Open,
+    Point,
+    RepoId,
+    Settle,
+)
+from concord.pillars.commons.tree import check_path
+
+TABLES = MetaData()
+
+
+def _text(name: str, *, index: bool = False) -> Column[Any]:
+    return Column(name, String, nullable=False, index=index)
+
+
+said = table(
+    TABLES,
+    "commons_said",
+    _text("what"),
+    _text("owner", index=True),
+    _text("kind"),
+    _text("name"),
+    _text("to"),
+    _text("leaf"),
+    _text("discussion", index=True),
+    Column("at", Integer, nullable=False),
+)
+commit = table(
+    TABLES,
+    "commons_commit",
+    _text("owner", index=True),
+    _text("kind"),
+    _text("name"),
+    _text("ref"),
+    _text("leaf"),
+    _text("person"),
+    Column("at", Integer, nullable=False),
+    _text("license"),
+    _text("task"),
+    _text("library"),
+    _text("title"),
+)
+facet = table(TABLES, "commons_facet", _text("what"), _text("value", index=True), several=True)
+like = table(
+    TABLES, "commons_like", _text("owner", index=True), _text("kind"), _text("name"), _text("person"), Column("liked", Integer)
+)
+community = table(TABLES, "commons_community", _text("name", index=True), _text("title"), _text("about"))
+gathered = table(TABLES, "commons_gathered", _text("owner"), _text("kind"), _text("name"), several=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where something that was said of a repo stands."""
+
+    origin: str
+    index: int
+    leaf: str
+
+
+class Shelved(NamedTuple):
+    """An open repo as lists know it: whose, which, since when, and the names that it had before."""
+
+    id: RepoId
+    opened: int
+    aliases: tuple[str, ...]
+
+
+def _said(stamp: Stamp, record: Record, repo: RepoId | None, to: str = "", discussion: str = "") -> Row:
+    owner, kind, name = (repo.owner, repo.kind, repo.name) if repo else ("", "", "")
+    what = tag(type(record)).rpartition(".")[2]
+    return row(said, what=what, owner=owner, kind=kind, name=name, to=to, leaf=stamp.leaf, discussion=discussion, at=record.at)
+
+
+def on_own(stamp: Stamp, record: Open | Configure | Close | Point) -> Iterator[Row]:
+    yield _said(stamp, record, RepoId(owner=stamp.origin, kind=record.kind, name=record.name))
+
+
+def on_move(stamp: Stamp, record: Move) -> Iterator[Row]:
+    yield _said(stamp, record, RepoId(owner=stamp.origin, kind=record.kind, name=record.name), to=record.to)
+
+
+def on_commit(stamp: Stamp, record: Commit) -> Iterator[Row]:
+    """A commit of somebody else can only go to a pull request."""
+    if stamp.origin != record.repo.owner and not record.ref.startswith("refs/pr/"):
+        raise ForgedError(f"{stamp.origin} commits to {record.ref} of a repo that is another's")
+    for file in record.changes.put:
+        check_path(file.path)
+    card, repo = record.card, record.repo
+    yield _said(stamp, record, repo)
+    yield row_of(commit, record, owner=repo.owner, kind=repo.kind, name=repo.name, leaf=stamp.leaf, title=card.title,
+                 license=card.license, task=card.task, library=card.library)  # fmt: skip
+    facets = [("tag", tag) for tag in card.tags] + [("language", language) for language in card.languages]
+    facets += [("base", base) for base in card.base] + [("dataset", name) for name in card.datasets]
+    for part, (what, value) in enumerate(facets):
+        yield row(facet, part=part, what=what, value=value)
+
+
+def on_discussion(stamp: Stamp, record: Discussion) -> Iterator[Row]:
+    yield _said(stamp, record, record.repo)
+
+
+def on_answer(stamp: Stamp, record: Comment | Settle) -> Iterator[Row]:
+    yield _said(stamp, record, None, discussion=record.discussion)
+
+
+def on_like(stamp: Stamp, record: Like) -> Iterator[Row]:
+    repo = record.repo
+    yield _said(stamp, record, repo)
+    yield row(like, owner=repo.owner, kind=repo.kind, name=repo.name, person=record.person, liked=int(record.liked))
+
+
+def on_community(_: Stamp, record: Community) -> Iterator[Row]:
+    yield row_of(community, record)
+    for part, repo in enumerate(record.repos):
+        yield row(gathered, part=part, owner=repo.owner, kind=repo.kind, name=repo.name)
+
+
+def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
+    """All open repos, or those of one owner. A repo that was renamed is listed under its last name."""
+    about = said.c.what.in_(("open", "close", "move")) & (said.c.origin == said.c.owner)
+    query = select(said.c.what, said.c.owner, said.c.kind, said.c.name, said.c.to, said.c.at).where(about)
+    if owner is not None:
+        query = query.where(said.c.owner == owner)
+    found: dict[RepoId, Shelved] = {}
+    for what, by, kind, name, to, at in db.execute(query.order_by(said.c.origin, said.c.index)):
+        repo = RepoId(owner=by, kind=kind, name=name)
+        match what:
+            case "open":
+                found.setdefault(repo, Shelved(repo, at, ()))
+            case "close":
+                found.pop(repo, None)
+            case "move" if repo in found:
+                before = found.pop(repo)
+                moved = RepoId(owner=by, kind=kind, name=to)
+                found.setdefault(moved, Shelved(moved, before.opened, (*before.aliases, name)))
+    return found
+
+
+def pointers(db: Connection, repo: RepoId, names: set[str]) -> list[Pointer]:
+    """All that was said of a repo under any of its `names`, each log's in its order."""
+    about = _about(repo, names)
+    columns = select(said.c.origin, said.c.index, said.c.leaf)
+    rows = db.execute(columns.where(about).order_by(said.c.origin, said.c.index))
+    return [Pointer(origin, index, leaf) for origin, index, leaf in rows]
+
+
+def version(db: Connection, repo: RepoId, names: set[str]) -> int:
+    """How much was said of a repo: a number that grows with it."""
+    return int(db.scalar(select(func.count()).select_from(said).where(_about(repo, names))) or 0)
+
+
+def _about(repo: RepoId, names: set[str]) -> ColumnElement[bool]:
+    of = and_(said.c.owner == repo.owner, said.c.kind == repo.kind, said.c.name.in_(names))
+    return or_(of, said.c.discussion.in_(select(said.c.leaf).where(of, said.c.what == "discussion")))
+
+
+PILLAR = Pillar(
+    "commons",
+    TABLES,
+    {
+        Open: on_own,
+        Configure: on_own,
+        Move: on_move,
+        Close: on_own,
+        Commit: on_commit,
+        Point: on_own,
+        Discussion: on_discussion,
+        Comment: on_answer,
+        Settle: on_answer,
+        Like: on_like,
+        Community: on_community,
+    },
+    {
+        Open: Role.PUBLISHER,
+        Configure: Role.PUBLISHER,
+        Move: Role.PUBLISHER,
+        Close: Role.PUBLISHER,
+        Commit: Role.PUBLISHER,
+        Point: Role.PUBLISHER,
+        Discussion: Role.PUBLISHER,
+        Comment: Role.PUBLISHER,
+        Settle: Role.PUBLISHER,
+        Like: Role.PUBLISHER,
+        Community: Role.PUBLISHER,
+    },
+)

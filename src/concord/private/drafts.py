@@ -1,0 +1,48 @@
+"""What was said of private repos: records in order, which leave this node only when the repo is published.
+
+>>> from concord.ledger.storage.database import open_database, writing
+>>> from concord.private.tables import prepare
+>>> engine = open_database(None)
+>>> prepare(engine)
+>>> with writing(engine) as db:
+...     add(db, "ke.example/0", "model", "words", [b"{}"])
+...     repos(db), entries(db, "ke.example/0", "model", "words")
+([('ke.example/0', 'model', 'words')], [b'{}'])
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Select, delete, insert, select, update
+
+from concord.private.tables import draft
+
+
+def repos(db: Connection) -> list[tuple[str, str, str]]:
+    """All private repos: owner, kind and name."""
+    columns = select(draft.c.owner, draft.c.kind, draft.c.name).distinct()
+    return [(owner, kind, name) for owner, kind, name in db.execute(columns.order_by(draft.c.owner, draft.c.kind, draft.c.name))]
+
+
+def entries(db: Connection, owner: str, kind: str, name: str) -> list[bytes]:
+    """What was said of one, in order; nothing if it is none."""
+    return list(db.scalars(_of(select(draft.c.entry), owner, kind, name).order_by(draft.c.number)))
+
+
+def add(db: Connection, owner: str, kind: str, name: str, said: Iterable[bytes]) -> None:
+    """Add what was said of one; the first makes it."""
+    db.execute(insert(draft), [{"owner": owner, "kind": kind, "name": name, "entry": entry} for entry in said])
+
+
+def rename(db: Connection, owner: str, kind: str, name: str, to: str) -> None:
+    """Give one another name."""
+    mine = (draft.c.owner == owner) & (draft.c.kind == kind) & (draft.c.name == name)
+    db.execute(update(draft).where(mine).values(name=to))
+
+
+def remove(db: Connection, owner: str, kind: str, name: str) -> None:
+    """Forget one, because it was published or deleted."""
+    db.execute(delete(draft).where(draft.c.owner == owner, draft.c.kind == kind, draft.c.name == name))
+
+
+def _of(query: Select[tuple[bytes]], owner: str, kind: str, name: str) -> Select[tuple[bytes]]:
+    return query.where(draft.c.owner == owner, draft.c.kind == kind, draft.c.name == name)

@@ -1,0 +1,411 @@
+"""Repos as a node has them: those that stand in the logs it holds, and the private ones of its own members.
+
+A `Shelf` finds a repo, reads its trees, and lets a speaker change it. What is public is said in the speaker's log; what is
+private is made of the very same records, kept in node.db until the repo is published, and then said all at once: the commits
+keep their names, and nothing of what was private is left behind.
+
+A private repo is seen by people of its owner only. To everybody else it is not there, in so many words: the error is the same as
+for a repo that never was.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+import msgspec
+
+from concord.errors import DamagedError, MalformedError, MissingError, RefusedError, StaleError
+from concord.ledger.identity import label
+from concord.ledger.pillar import Role
+from concord.ledger.record import ENCODER, Detached, Record
+from concord.node import Node
+from concord.pillars.commons import (
+    Card,
+    Changes,
+    Close,
+    Comment,
+    Commit,
+    Configure,
+    Discussion,
+    File,
+    Like,
+    Move,
+    Open,
+    Point,
+    Repo,
+    RepoId,
+    Revision,
+    Said,
+    Settle,
+    Thread,
+    Tree,
+    fold,
+)
+from concord.pillars.commons import tree as trees
+from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.records import Gate, Kind, RepoName, Status
+from concord.pillars.commons.repo import MAIN
+from concord.private import drafts
+from concord.private.people import Speaker
+from concord.reading import resolve
+from concord.tlog.merkle import leaf_hash
+
+INLINE_MAX = 40_000  # bytes of changes that a commit carries itself; more are listed in a blob beside the log
+TREES_KEPT = 16
+REPOS_KEPT = 64
+TITLE_MAX = 300
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A commit to be made: on which ref, with which words, and what it changes.
+
+    `parent` is the oid that the ref must have (None: whatever it has). `card` is what the README.md says afterwards (None: as
+    before).
+    """
+
+    ref: str
+    title: str
+    message: str = ""
+    put: Sequence[File] = ()
+    removed: Sequence[str] = ()
+    parent: str | None = None
+    card: Card | None = None
+    merges: str | None = None
+
+
+class Shelf:
+    """The repos of a node, for any number of askers at a time. What it remembers can be forgotten at any time."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
+        self._trees: OrderedDict[str, Tree] = OrderedDict()
+        self._turn = RLock()
+
+    # Finding
+
+    def find(self, repo: RepoId, asker: Speaker | None) -> Repo:
+        """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one."""
+        if self._is_private(repo):
+            if asker is None or asker.origin != repo.owner:
+                raise _missing(repo)
+            return self._private(repo)
+        with self.node.reading() as db:
+            shelved = commons_view.shelved(db, repo.owner)
+        known = shelved.get(repo) or next(
+            (other for other in shelved.values() if other.id.kind == repo.kind and repo.name in other.aliases), None
+        )
+        found = self._public(known) if known is not None else None
+        if found is None:
+            raise _missing(repo)
+        return found
+
+    def repo_id(self, kind: Kind, namespace: str, name: str) -> RepoId:
+        """The repo `namespace/name`; the namespace is the id of a member, or an origin. MissingError if there is no such member."""
+        return RepoId(owner=resolve(self.node, namespace), kind=kind, name=name)
+
+    def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
+        """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
+        with self.node.reading() as db:
+            public = list(commons_view.shelved(db, owner))
+        with self.node.private_reading() as db:
+            private = [RepoId(owner=by, kind=_kind(kind), name=name) for by, kind, name in drafts.repos(db)]
+        mine = [repo for repo in private if asker and asker.origin == repo.owner and owner in (None, repo.owner)]
+        return sorted([*public, *mine], key=lambda repo: (repo.owner, repo.kind, repo.name))
+
+    def tree(self, repo: Repo, revision: Revision) -> Tree:
+        """The files of a revision. DamagedError if its commits do not make the tree that it names."""
+        with self._turn:
+            pending: list[Revision] = []
+            for each in repo.history(revision):
+                if each.leaf in self._trees:
+                    break
+                pending.append(each)
+            start = repo.history(pending[-1])[1:2] if pending else [revision]
+            grown: Tree = self._trees[start[0].leaf] if start else {}
+            for each in reversed(pending):
+                changes = self.changes(each)
+                grown = trees.grow(grown, changes.put, changes.removed)
+            if pending:
+                if trees.digest(grown) != revision.commit.tree:
+                    raise DamagedError(f"the commits before {revision.oid} do not make the tree that it names")
+                _keep(self._trees, revision.leaf, grown, TREES_KEPT)
+            self._trees.move_to_end(revision.leaf)
+            return grown
+
+    def changes(self, revision: Revision) -> Changes:
+        """What a commit changes. MissingError if that is listed in a blob which is not here."""
+        listing = revision.commit.listing
+        if listing is None:
+            return revision.commit.changes
+        return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
+
+    # Changing
+
+    def open(self, speaker: Speaker, kind: Kind, name: str, *, private: bool) -> Repo:
+        """Open a repo of the speaker's member. RefusedError if there is one, or was one that is called otherwise now."""
+        repo = RepoId(owner=speaker.origin, kind=kind, name=_name(name))
+        with self._turn:
+            if self._exists(repo):
+                raise RefusedError(f"there is a {kind} {label(repo.owner)}/{name} already")
+            fields = {"kind": kind, "name": name, "person": _person(speaker)}
+            if private:
+                self._draft(repo, [self.node.compose(speaker, Open, fields)])
+            else:
+                self.node.say(speaker, Open, fields)
+            return self.find(repo, speaker)
+
+    def commit(self, speaker: Speaker, repo: Repo, draft: Draft) -> Revision:
+        """Commit; if nothing would change, the revision that stands.
+
+        StaleError if the ref is not where `draft` says, or somebody else was faster; RefusedError for a branch of another's
+        repo.
+        """
+        with self._turn:
+            repo = self.find(repo.id, speaker)
+            head = self._head(repo, draft, speaker)
+            before = self.tree(repo, head) if head else {}
+            put = [file for file in draft.put if before.get(file.path) != file]
+            after = trees.grow(before, put, draft.removed)
+            if head is not None and after == before and draft.merges is None:
+                return head
+            return self._commit(speaker, repo, draft, head, put, after)
+
+    def point(self, speaker: Speaker, repo: Repo, what: str, ref: str, target: Revision | None, message: str = "") -> None:
+        """Let a branch or tag name a revision, or nothing any more."""
+        fields = {"what": what, "ref": ref, "target": target.leaf if target else None, "message": message}
+        self._say_own(speaker, repo, Point, fields)
+
+    def squash(self, speaker: Speaker, repo: Repo, ref: str, title: str) -> Revision:
+        """Let a branch begin anew with the tree that it has."""
+        with self._turn:
+            repo = self.find(repo.id, speaker)
+            head = repo.find(ref)
+            after = self.tree(repo, head)
+            draft = Draft(ref, title, card=head.commit.card)
+            return self._commit(speaker, repo, draft, None, list(after.values()), after)
+
+    def configure(self, speaker: Speaker, repo: Repo, gate: Gate) -> None:
+        """Say how a repo may be had."""
+        self._say_own(speaker, repo, Configure, {"gate": gate})
+
+    def move(self, speaker: Speaker, repo: Repo, to: str) -> Repo:
+        """Give a repo another name."""
+        with self._turn:
+            target = RepoId(owner=repo.id.owner, kind=repo.id.kind, name=_name(to))
+            if self._exists(target):
+                raise RefusedError(f"there is a {target.kind} {label(target.owner)}/{to} already")
+            self._say_own(speaker, repo, Move, {"to": to})
+            if repo.private:
+                with self.node.private_writing() as db:
+                    drafts.rename(db, repo.id.owner, repo.id.kind, repo.id.name, to)
+            return self.find(target, speaker)
+
+    def close(self, speaker: Speaker, repo: Repo) -> None:
+        """Take a repo out of the commons; of a private one nothing stays."""
+        if repo.private:
+            self._authorise(speaker, repo)
+            with self.node.private_writing() as db:
+                drafts.remove(db, repo.id.owner, repo.id.kind, repo.id.name)
+        else:
+            self._say_own(speaker, repo, Close, {})
+
+    def publish(self, speaker: Speaker, repo: Repo) -> Repo:
+        """Say all that was said of a private repo in the log of its owner, at once. From then on it is public, for good."""
+        with self._turn:
+            self._authorise(speaker, repo)
+            if repo.private:
+                said = [self.node.read(entry) for entry in self._drafted(repo.id)]
+                self.node.say_composed(speaker, said)
+                with self.node.private_writing() as db:
+                    drafts.remove(db, repo.id.owner, repo.id.kind, repo.id.name)
+            return self.find(repo.id, speaker)
+
+    # Taking part
+
+    def discuss(self, speaker: Speaker, repo: Repo, title: str, text: str, *, pull: bool, onto: str = MAIN) -> Thread:
+        """Begin a discussion or a pull request."""
+        fields = {"repo": repo.id, "title": title, "text": text, "pull": pull, "onto": onto}
+        leaf = self._say(speaker, repo, Discussion, fields)
+        found = self.find(repo.id, speaker)
+        return next(thread for thread in found.threads.values() if thread.leaf == leaf)
+
+    def answer(self, speaker: Speaker, repo: Repo, thread: Thread, text: str) -> str:
+        """Answer in a discussion; the leaf hash of the answer."""
+        return self._say(speaker, repo, Comment, {"discussion": thread.leaf, "text": text})
+
+    def settle(self, speaker: Speaker, repo: Repo, thread: Thread, status: Status, title: str = "", text: str = "") -> None:
+        """Close, open or retitle a discussion. RefusedError unless it, or the repo, is the speaker's member's."""
+        if speaker.origin not in (repo.id.owner, thread.begun.by):
+            raise RefusedError("a discussion is settled by whoever began it, or by the owner of the repo")
+        self._say(speaker, repo, Settle, {"discussion": thread.leaf, "status": status, "title": title, "text": text})
+
+    def merge(self, speaker: Speaker, repo: Repo, thread: Thread, title: str) -> Revision:
+        """Bring the commits of a pull request into the branch that it is for.
+
+        What it changed since it began is put on what the branch has now. StaleError if both changed the same file.
+        """
+        with self._turn:
+            repo = self.find(repo.id, speaker)
+            thread = repo.threads[thread.number]
+            if thread.head is None or thread.status in ("merged", "closed"):
+                raise RefusedError(f"pull request {thread.number} has nothing to merge, or is {thread.status}")
+            head, onto = repo.revisions[thread.head], repo.branches.get(thread.begun.onto)
+            base = next((each for each in repo.history(head) if each.commit.ref != thread.ref), None)
+            base_tree = self.tree(repo, base) if base else {}
+            their_tree, our_tree = self.tree(repo, head), self.tree(repo, repo.revisions[onto]) if onto else {}
+            put = [file for path, file in their_tree.items() if base_tree.get(path) != file]
+            removed = [path for path in base_tree if path not in their_tree and path in our_tree]
+            clash = [
+                p for p in (*(file.path for file in put), *removed) if our_tree.get(p) not in (base_tree.get(p), their_tree.get(p))
+            ]
+            if clash:
+                raise StaleError(f"{clash[0]} changed on {thread.begun.onto} since pull request {thread.number} began", 0)
+            draft = Draft(thread.begun.onto, title, put=put, removed=removed, card=head.commit.card, merges=thread.head)
+            return self.commit(speaker, repo, draft)
+
+    def like(self, speaker: Speaker, repo: Repo, *, liked: bool) -> None:
+        """Let the speaker like a repo, or no longer."""
+        if ((speaker.origin, _person(speaker)) in repo.likes) != liked:
+            self._say(speaker, repo, Like, {"repo": repo.id, "liked": liked})
+
+    # Inside
+
+    def _head(self, repo: Repo, draft: Draft, speaker: Speaker) -> Revision | None:
+        """The revision that a commit to the ref of `draft` follows; of a pull request's first commit, that of its branch."""
+        thread = next((each for each in repo.threads.values() if each.ref == draft.ref), None)
+        if thread is not None and speaker.origin not in (thread.begun.by, repo.id.owner):
+            raise RefusedError(f"commits to pull request {thread.number} are for whoever began it, or for the owner of the repo")
+        if thread is None and speaker.origin != repo.id.owner:
+            raise RefusedError(f"{label(speaker.origin)} commits to its own repos; to this one it proposes a pull request")
+        if thread is None and draft.ref not in repo.branches and repo.branches:
+            raise MissingError(f"{repo.id.name} has no branch {draft.ref!r}")
+        leaf = repo.branches.get(draft.ref) if thread is None else thread.head or repo.branches.get(thread.begun.onto)
+        head = repo.revisions[leaf] if leaf else None
+        if draft.parent is not None and (head is None or not head.leaf.startswith(draft.parent)):
+            raise StaleError(f"{draft.ref} is at {head.oid if head else 'nothing'}, and not at {draft.parent[:40]}", 0)
+        return head
+
+    def _commit(
+        self, speaker: Speaker, repo: Repo, draft: Draft, head: Revision | None, put: Sequence[File], after: Tree
+    ) -> Revision:
+        changes = Changes(put=tuple(put), removed=tuple(draft.removed))
+        card = draft.card if draft.card is not None else head.commit.card if head else Card()
+        fields = {
+            "repo": repo.id,
+            "ref": draft.ref,
+            "parent": head.leaf if head else None,
+            "tree": trees.digest(after),
+            "title": " ".join(draft.title.split())[:TITLE_MAX] or "A commit",
+            "message": draft.message[:20_000],
+            "card": card,
+            "merges": draft.merges,
+            **self._carried(changes),
+        }
+        leaf = self._say(speaker, repo, Commit, fields)
+        found = self.find(repo.id, speaker).revisions.get(leaf)
+        if found is None:
+            raise StaleError(f"somebody else committed to {draft.ref} at the same moment", 0)
+        _keep(self._trees, leaf, after, TREES_KEPT)
+        return found
+
+    def _carried(self, changes: Changes) -> dict[str, Changes | Detached]:
+        """Changes as a commit carries them: in itself, or in a blob."""
+        raw = ENCODER.encode(changes)
+        return {"changes": changes} if len(raw) <= INLINE_MAX else {"listing": self.node.blobs.detach(raw, "application/json")}
+
+    def _say_own(self, speaker: Speaker, repo: Repo, kind: type[Record], fields: Mapping[str, Any]) -> None:
+        self._authorise(speaker, repo)
+        self._say(speaker, repo, kind, {"kind": repo.id.kind, "name": repo.id.name, **fields})
+
+    def _say(self, speaker: Speaker, repo: Repo, kind: type[Record], fields: Mapping[str, Any]) -> str:
+        """Say something of a repo where what is said of it stands; the leaf hash."""
+        record = self.node.compose(speaker, kind, {**msgspec.to_builtins(fields), "person": _person(speaker)})
+        if repo.private:
+            self._draft(repo.id, [record])
+            return leaf_hash(self.node.view.codec.encode(record)).hex()
+        return self.node.say_composed(speaker, [record])[0].leaf
+
+    def _authorise(self, speaker: Speaker, repo: Repo) -> None:
+        if speaker.origin != repo.id.owner or not speaker.may(Role.PUBLISHER):
+            raise RefusedError(f"{repo.id.name} is changed by a publisher of {label(repo.id.owner)}")
+
+    def _draft(self, repo: RepoId, records: Iterable[Record]) -> None:
+        entries = [self.node.view.codec.encode(record) for record in records]
+        with self.node.private_writing() as db:
+            drafts.add(db, repo.owner, repo.kind, repo.name, entries)
+
+    def _drafted(self, repo: RepoId) -> list[bytes]:
+        with self.node.private_reading() as db:
+            return drafts.entries(db, repo.owner, repo.kind, repo.name)
+
+    def _is_private(self, repo: RepoId) -> bool:
+        return bool(self._drafted(repo))
+
+    def _exists(self, repo: RepoId) -> bool:
+        if self._is_private(repo):
+            return True
+        with self.node.reading() as db:
+            shelved = commons_view.shelved(db, repo.owner)
+        return any(repo == other.id or (repo.kind == other.id.kind and repo.name in other.aliases) for other in shelved.values())
+
+    def _private(self, repo: RepoId) -> Repo:
+        said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
+        own = [each for each in said if each.record.by == repo.owner]
+        found = fold(repo, own, [each for each in said if each.record.by != repo.owner])
+        if found is None:
+            raise _missing(repo)
+        found.private = True
+        return found
+
+    def _public(self, shelved: commons_view.Shelved) -> Repo | None:
+        repo, names = shelved.id, {shelved.id.name, *shelved.aliases}
+        size = self.node.view.size(repo.owner)
+        with self.node.reading() as db:
+            key = (repo, commons_view.version(db, repo, names), size)
+            if key in self._repos:
+                self._repos.move_to_end(key)
+                return self._repos[key]
+            pointers = commons_view.pointers(db, repo, names)
+        said = [(each.origin, Said(each.leaf, each.index, self.node.read(entry))) for each, entry in self._entries(pointers)]
+        own = [each for origin, each in said if origin == repo.owner]
+        found = fold(repo, own, [each for origin, each in said if origin != repo.owner])
+        _keep(self._repos, key, found, REPOS_KEPT)
+        return found
+
+    def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
+        for pointer in pointers:
+            yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.index)
+
+
+def _missing(repo: RepoId) -> MissingError:
+    return MissingError(f"there is no {repo.kind} {label(repo.owner)}/{repo.name}")
+
+
+def _name(name: str) -> str:
+    try:
+        found: str = msgspec.convert(name, RepoName)
+    except msgspec.ValidationError as e:
+        raise MalformedError(
+            f"{name[:100]!r} is no name of a repo: letters, digits, '.', '_' and '-', no two hyphens or dots together, at most 96"
+        ) from e
+    return found
+
+
+def _kind(kind: str) -> Kind:
+    found: Kind = msgspec.convert(kind, Kind)
+    return found
+
+
+def _person(speaker: Speaker) -> str:
+    """The person as a record names it."""
+    return speaker.person.replace(".", "-")
+
+
+def _keep(kept: OrderedDict[Any, Any], key: object, value: object, most: int) -> None:
+    kept[key] = value
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,79 @@
+"""Trees: whatever is put and removed in whatever steps gives the same tree, and a path that is a trick gives none."""
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concord.errors import MalformedError
+from concord.pillars.commons.tree import File, check_path, digest, folders, git_blob, git_oid, grow, pointer
+
+NAMES = st.sampled_from(["a", "b", "c", "README.md"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+
+
+def file(path: str, content: bytes = b"x", *, large: bool = False) -> File:
+    known = sha256(content).hexdigest()
+    return File(path=path, size=len(content), sha256=known, oid=None if large else git_blob(content))
+
+
+@given(st.lists(st.tuples(PATHS, st.binary(max_size=2)), max_size=8))
+def test_steps_do_not_matter(steps: list[tuple[str, bytes]]) -> None:
+    tree: dict[str, File] = {}
+    for path, content in steps:
+        clashes = path in folders(tree) or any(f"{path}/".startswith(f"{other}/") for other in tree if other != path)
+        if clashes:
+            with pytest.raises(MalformedError, match="a file and a folder at once"):
+                grow(tree, [file(path, content)], [])
+        else:
+            tree = grow(tree, [file(path, content)], [])
+    assert grow({}, tree.values(), []) == tree
+    assert digest(grow({}, reversed(list(tree.values())), [])) == digest(tree)
+    for path in list(tree):
+        tree = grow(tree, [], [path])
+    assert tree == {}
+
+
+def test_a_folder_is_removed_with_all_that_is_below() -> None:
+    tree = grow({}, map(file, ["data/a", "data/b/c", "data2", "x"]), [])
+    assert set(grow(tree, [], ["data"])) == {"data2", "x"}
+    assert set(grow(tree, [file("data")], ["data"])) == {"data", "data2", "x"}
+
+
+@pytest.mark.parametrize("removed", ["nothing", "data/", "dat", ""])
+def test_what_is_not_there_is_not_removed(removed: str) -> None:
+    with pytest.raises(MalformedError, match="is removed, and is not there"):
+        grow({"data/a": file("data/a")}, [], [removed])
+
+
+def test_nothing_is_put_twice() -> None:
+    with pytest.raises(MalformedError, match="put twice"):
+        grow({}, [file("a"), file("a", b"other")], [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", ".", "..",
+     "/a", "a/", "a//b", "a/../b", "../a", "./a", "a/.", "a\0b", "a\nb", "a\x7f", "a\\b", "x" * 256, "a/" * 600 + "b",
+     "e\u0301",
+     "a\u202eb", "a\u200bb", "a\ud800", ".git/config", ".GIT", "\ufeffa"],
+)  # fmt: skip
+def test_a_path_with_tricks_is_none(path: str) -> None:
+    with pytest.raises(MalformedError, match="is no path"):
+        check_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b.c", ".gitattributes", "数据/模型.bin", "é", "a b", "-", "x" * 255, "emoji 🙂.txt"])
+def test_a_path_that_clients_and_disks_take_is_one(path: str) -> None:
+    assert check_path(path) == path
+
+
+def test_hashes_are_those_of_git(tmp_path: Path) -> None:
+    large = file("weights", b"w" * 100, large=True)
+    for content, oid in ((b"", git_blob(b"")), (b"hello\n", git_blob(b"hello\n")), (pointer(large), git_oid(large))):
+        (tmp_path / "f").write_bytes(content)
+        done = subprocess.run(["git", "hash-object", tmp_path / "f"], capture_output=True, check=True, text=True)
+        assert done.stdout.strip() == oid
