@@ -294,3 +294,82 @@ def test_everything_of_a_shelf_survives_a_rebuild(nodes: list[Node], shelf: Shel
     nodes[0].catch_up()
     assert nodes[0].view.digests() == before
     assert paths(Shelf(nodes[0]), repo) == {"a"}
+
+
+# What clients need
+
+
+def test_what_one_member_says_within_a_second_counts_in_the_order_of_its_log(nodes: list[Node], shelf: Shelf) -> None:
+    """The clock stands still here, so all of it is of one second."""
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    thread = shelf.discuss(AMINA, repo, "A question", "", pull=False)
+    statuses = ("closed", "open", "closed", "open", "closed")
+    for status in statuses:
+        shelf.settle(AMINA, repo, thread, status)
+    for liked in (True, False, True, False):
+        shelf.like(AMINA, shelf.find(repo.id, None), liked=liked)
+    pull(nodes[1], NodeSource(nodes[0]))
+    for each in (shelf, Shelf(nodes[1])):
+        seen = each.find(repo.id, None)
+        assert (seen.threads[thread.number].status, seen.likes) == ("closed", set())
+
+
+def test_what_others_said_of_a_repo_opened_again_counts(nodes: list[Node], shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    meet(nodes)
+    other = Shelf(nodes[1])
+    other.like(SAMI, other.find(repo.id, None), liked=True)
+    shelf.close(AMINA, repo)
+    for node in nodes:
+        node.clock.now += 1
+    again = shelf.open(AMINA, "model", "words", private=False)
+    meet(nodes)
+    assert again.root != repo.root
+    assert shelf.find(repo.id, None).likes == set()
+    other.like(SAMI, other.find(repo.id, None), liked=True)
+    meet(nodes)
+    assert shelf.find(repo.id, None).likes == {(TN.origin, "sami")}
+
+
+def test_the_root_of_a_repo_stays(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    moved = shelf.move(AMINA, repo, "better")
+    public = shelf.publish(AMINA, moved)
+    assert repo.root == moved.root == public.root
+    assert shelf.rooted(KE.origin, "model", "secret", repo.root) == public
+    assert shelf.rooted(KE.origin, "model", "secret", "0" * 64) is None
+    assert shelf.rooted(KE.origin, "model", "never", repo.root) is None
+
+
+def test_a_commit_that_was_made_is_not_made_again_by_whoever_got_no_answer(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    first = put(shelf, repo, "a")
+    second = put(shelf, repo, "b", parent=first.oid)
+    assert put(shelf, repo, "b", parent=first.oid).oid == second.oid
+    for more in ({"content": b"y"}, {"by": Speaker("other", "Other", KE.origin, frozenset(PERSONAL_ROLES))}):
+        with pytest.raises(StaleError):
+            put(shelf, repo, "b", parent=first.oid, **more)
+
+
+def test_a_pull_request_that_was_proposed_is_not_proposed_again_by_whoever_got_no_answer(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    first = put(shelf, repo, "a")
+    put(shelf, repo, "b")
+    asked = [("Better", None), ("Better", None), ("Earlier", first.oid)]
+    drafts = [Draft("main", title, put=[file("c")], parent=parent) for title, parent in asked]
+    threads = [shelf.propose(AMINA, repo, draft)[0] for draft in drafts]
+    assert threads[0].number == threads[1].number != threads[2].number
+    assert [thread.status for thread in threads] == ["open"] * 3
+    assert paths(shelf, repo, threads[0].ref) == {"a", "b", "c"}
+    assert paths(shelf, repo, threads[2].ref) == {"a", "c"}
+
+
+def test_a_pull_request_tells_what_it_changes_and_what_clashes(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    put(shelf, repo, "a", "b")
+    thread, _ = shelf.propose(AMINA, repo, Draft("main", "Better", put=[file("a", b"theirs")], removed=["b"]))
+    found = shelf.find(repo.id, None)
+    assert shelf.proposed(found, thread) == ([file("a", b"theirs")], ["b"])
+    assert shelf.conflicts(found, thread) == []
+    put(shelf, repo, "a", content=b"ours")
+    assert shelf.conflicts(shelf.find(repo.id, None), thread) == ["a"]

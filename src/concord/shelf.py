@@ -10,7 +10,7 @@ for a repo that never was.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -107,6 +107,23 @@ class Shelf:
         """The repo `namespace/name`; the namespace is the id of a member, or an origin. MissingError if there is no such member."""
         return RepoId(owner=resolve(self.node, namespace), kind=kind, name=name)
 
+    def taken(self, repo: RepoId) -> bool:
+        """Whether a repo is called so, or was, before it was renamed."""
+        if self._is_private(repo):
+            return True
+        with self.node.reading() as db:
+            shelved = commons_view.shelved(db, repo.owner)
+        return any(repo == other.id or (repo.kind == other.id.kind and repo.name in other.aliases) for other in shelved.values())
+
+    def rooted(self, owner: str, kind: Kind, name: str, root: str) -> Repo | None:
+        """The repo that was opened by the record `root` and was called `name` once, whoever asks; None if it is gone."""
+        repo = RepoId(owner=owner, kind=kind, name=name)
+        try:
+            found = self._private(repo) if self._is_private(repo) else self.find(repo, None)
+        except MissingError:
+            return None
+        return found if found.root == root else None
+
     def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
         """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
         with self.node.reading() as db:
@@ -149,7 +166,7 @@ class Shelf:
         """Open a repo of the speaker's member. RefusedError if there is one, or was one that is called otherwise now."""
         repo = RepoId(owner=speaker.origin, kind=kind, name=_name(name))
         with self._turn:
-            if self._exists(repo):
+            if self.taken(repo):
                 raise RefusedError(f"there is a {kind} {label(repo.owner)}/{name} already")
             fields = {"kind": kind, "name": name, "person": _person(speaker)}
             if private:
@@ -159,13 +176,16 @@ class Shelf:
             return self.find(repo, speaker)
 
     def commit(self, speaker: Speaker, repo: Repo, draft: Draft) -> Revision:
-        """Commit; if nothing would change, the revision that stands.
+        """Commit; if nothing would change, or this very commit stands already, the revision that stands.
 
         StaleError if the ref is not where `draft` says, or somebody else was faster; RefusedError for a branch of another's
         repo.
         """
         with self._turn:
             repo = self.find(repo.id, speaker)
+            again = self._made_before(repo, draft, speaker)
+            if again is not None:
+                return again
             head = self._head(repo, draft, speaker)
             before = self.tree(repo, head) if head else {}
             put = [file for file in draft.put if before.get(file.path) != file]
@@ -196,7 +216,7 @@ class Shelf:
         """Give a repo another name."""
         with self._turn:
             target = RepoId(owner=repo.id.owner, kind=repo.id.kind, name=_name(to))
-            if self._exists(target):
+            if self.taken(target):
                 raise RefusedError(f"there is a {target.kind} {label(target.owner)}/{to} already")
             self._say_own(speaker, repo, Move, {"to": to})
             if repo.private:
@@ -237,11 +257,48 @@ class Shelf:
         """Answer in a discussion; the leaf hash of the answer."""
         return self._say(speaker, repo, Comment, {"discussion": thread.leaf, "text": text})
 
-    def settle(self, speaker: Speaker, repo: Repo, thread: Thread, status: Status, title: str = "", text: str = "") -> None:
-        """Close, open or retitle a discussion. RefusedError unless it, or the repo, is the speaker's member's."""
+    def settle(self, speaker: Speaker, repo: Repo, thread: Thread, status: Status, title: str = "", text: str = "") -> str:
+        """Close, open or retitle a discussion; the leaf hash. RefusedError unless it, or the repo, is the speaker's member's."""
         if speaker.origin not in (repo.id.owner, thread.begun.by):
             raise RefusedError("a discussion is settled by whoever began it, or by the owner of the repo")
-        self._say(speaker, repo, Settle, {"discussion": thread.leaf, "status": status, "title": title, "text": text})
+        return self._say(speaker, repo, Settle, {"discussion": thread.leaf, "status": status, "title": title, "text": text})
+
+    def propose(self, speaker: Speaker, repo: Repo, draft: Draft) -> tuple[Thread, Revision]:
+        """Begin a pull request onto the ref of `draft`, and commit to it.
+
+        One that the speaker began with the same commit, and that is open, is not begun twice: a client that got no answer asks
+        again.
+        """
+        with self._turn:
+            repo = self.find(repo.id, speaker)
+            start = repo.find(draft.parent or draft.ref)
+            before = self.tree(repo, start)
+            wanted = trees.digest(trees.grow(before, draft.put, draft.removed))
+            again = next(
+                (each for each in repo.threads.values() if self._proposes(repo, each, speaker, draft, start, wanted)), None
+            )
+            if again is not None and again.head is not None:
+                return again, repo.revisions[again.head]
+            thread = self.discuss(speaker, repo, _title(draft), draft.message[:20_000], pull=True, onto=draft.ref)
+            revision = self.commit(speaker, repo, replace(draft, ref=thread.ref))
+            self.settle(speaker, repo, thread, "open")
+            return self.find(repo.id, speaker).threads[thread.number], revision
+
+    def proposed(self, repo: Repo, thread: Thread) -> tuple[list[File], list[str]]:
+        """What a pull request puts and removes, against where it began."""
+        if thread.head is None:
+            return [], []
+        base, theirs = self._base(repo, thread), self.tree(repo, repo.revisions[thread.head])
+        put = [file for path, file in theirs.items() if base.get(path) != file]
+        return put, [path for path in base if path not in theirs]
+
+    def conflicts(self, repo: Repo, thread: Thread) -> list[str]:
+        """The files that a pull request changes, and its branch changed otherwise since."""
+        put, removed = self.proposed(repo, thread)
+        onto = repo.branches.get(thread.begun.onto)
+        base, ours = self._base(repo, thread), self.tree(repo, repo.revisions[onto]) if onto else {}
+        wanted: dict[str, File | None] = {file.path: file for file in put} | dict.fromkeys(removed)
+        return [path for path, file in wanted.items() if ours.get(path) not in (base.get(path), file)]
 
     def merge(self, speaker: Speaker, repo: Repo, thread: Thread, title: str) -> Revision:
         """Bring the commits of a pull request into the branch that it is for.
@@ -253,17 +310,13 @@ class Shelf:
             thread = repo.threads[thread.number]
             if thread.head is None or thread.status in ("merged", "closed"):
                 raise RefusedError(f"pull request {thread.number} has nothing to merge, or is {thread.status}")
-            head, onto = repo.revisions[thread.head], repo.branches.get(thread.begun.onto)
-            base = next((each for each in repo.history(head) if each.commit.ref != thread.ref), None)
-            base_tree = self.tree(repo, base) if base else {}
-            their_tree, our_tree = self.tree(repo, head), self.tree(repo, repo.revisions[onto]) if onto else {}
-            put = [file for path, file in their_tree.items() if base_tree.get(path) != file]
-            removed = [path for path in base_tree if path not in their_tree and path in our_tree]
-            clash = [
-                p for p in (*(file.path for file in put), *removed) if our_tree.get(p) not in (base_tree.get(p), their_tree.get(p))
-            ]
+            head, clash = repo.revisions[thread.head], self.conflicts(repo, thread)
             if clash:
                 raise StaleError(f"{clash[0]} changed on {thread.begun.onto} since pull request {thread.number} began", 0)
+            put, gone = self.proposed(repo, thread)
+            onto = repo.branches.get(thread.begun.onto)
+            ours = self.tree(repo, repo.revisions[onto]) if onto else {}
+            removed = [path for path in gone if path in ours]
             draft = Draft(thread.begun.onto, title, put=put, removed=removed, card=head.commit.card, merges=thread.head)
             return self.commit(speaker, repo, draft)
 
@@ -274,6 +327,13 @@ class Shelf:
 
     # Inside
 
+    def _base(self, repo: Repo, thread: Thread) -> Tree:
+        """The tree where a pull request began."""
+        assert thread.head is not None
+        history = repo.history(repo.revisions[thread.head])
+        base = next((each for each in history if each.commit.ref != thread.ref), None)
+        return self.tree(repo, base) if base else {}
+
     def _head(self, repo: Repo, draft: Draft, speaker: Speaker) -> Revision | None:
         """The revision that a commit to the ref of `draft` follows; of a pull request's first commit, that of its branch."""
         thread = next((each for each in repo.threads.values() if each.ref == draft.ref), None)
@@ -283,11 +343,32 @@ class Shelf:
             raise RefusedError(f"{label(speaker.origin)} commits to its own repos; to this one it proposes a pull request")
         if thread is None and draft.ref not in repo.branches and repo.branches:
             raise MissingError(f"{repo.id.name} has no branch {draft.ref!r}")
+        if thread is not None and thread.head is None and draft.parent is not None:
+            return repo.find(draft.parent)
         leaf = repo.branches.get(draft.ref) if thread is None else thread.head or repo.branches.get(thread.begun.onto)
         head = repo.revisions[leaf] if leaf else None
         if draft.parent is not None and (head is None or not head.leaf.startswith(draft.parent)):
             raise StaleError(f"{draft.ref} is at {head.oid if head else 'nothing'}, and not at {draft.parent[:40]}", 0)
         return head
+
+    def _proposes(self, repo: Repo, thread: Thread, speaker: Speaker, draft: Draft, start: Revision, tree: str) -> bool:
+        """Whether an open pull request is the one that `draft` would begin."""
+        head = repo.revisions[thread.head] if thread.head else None
+        mine = (thread.begun.by, thread.begun.person) == (speaker.origin, _person(speaker))
+        same = head is not None and (head.commit.parent, head.commit.tree) == (start.leaf, tree)
+        return mine and same and (thread.status, thread.begun.title) == ("open", _title(draft))
+
+    def _made_before(self, repo: Repo, draft: Draft, speaker: Speaker) -> Revision | None:
+        """The last commit of the ref, if it is what `draft` says: a client that got no answer asks again."""
+        leaf = repo.branches.get(draft.ref)
+        head = repo.revisions[leaf] if leaf else None
+        if head is None or draft.parent is None or head.commit.parent is None or not head.commit.parent.startswith(draft.parent):
+            return None
+        said = (head.commit.by, head.commit.person, head.commit.title, head.commit.message)
+        if said != (speaker.origin, _person(speaker), _title(draft), draft.message[:20_000]):
+            return None
+        before = self.tree(repo, repo.revisions[head.commit.parent])
+        return head if trees.digest(trees.grow(before, draft.put, draft.removed)) == head.commit.tree else None
 
     def _commit(
         self, speaker: Speaker, repo: Repo, draft: Draft, head: Revision | None, put: Sequence[File], after: Tree
@@ -299,7 +380,7 @@ class Shelf:
             "ref": draft.ref,
             "parent": head.leaf if head else None,
             "tree": trees.digest(after),
-            "title": " ".join(draft.title.split())[:TITLE_MAX] or "A commit",
+            "title": _title(draft),
             "message": draft.message[:20_000],
             "card": card,
             "merges": draft.merges,
@@ -345,13 +426,6 @@ class Shelf:
     def _is_private(self, repo: RepoId) -> bool:
         return bool(self._drafted(repo))
 
-    def _exists(self, repo: RepoId) -> bool:
-        if self._is_private(repo):
-            return True
-        with self.node.reading() as db:
-            shelved = commons_view.shelved(db, repo.owner)
-        return any(repo == other.id or (repo.kind == other.id.kind and repo.name in other.aliases) for other in shelved.values())
-
     def _private(self, repo: RepoId) -> Repo:
         said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
         own = [each for each in said if each.record.by == repo.owner]
@@ -393,6 +467,11 @@ def _name(name: str) -> str:
             f"{name[:100]!r} is no name of a repo: letters, digits, '.', '_' and '-', no two hyphens or dots together, at most 96"
         ) from e
     return found
+
+
+def _title(draft: Draft) -> str:
+    """The title of a commit as its record carries it."""
+    return " ".join(draft.title.split())[:TITLE_MAX] or "A commit"
 
 
 def _kind(kind: str) -> Kind:

@@ -318,3 +318,12 @@ def test_a_blob_whose_note_cannot_be_read_is_not_served(blobs: Blobs, tmp_path: 
     note.write_bytes(b"\xff nonsense")
     with pytest.raises(DamagedError, match="Take it from a backup"):
         blobs.get(digest)
+
+
+def test_bytes_that_are_not_those_expected_leave_nothing(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    digest, _ = blobs.put([b"right"], expected=sha256(b"right").hexdigest())
+    with pytest.raises(ForgedError, match="something else"):
+        blobs.put([b"wrong"], expected=digest)
+    assert list(blobs.digests()) == [digest]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / digest[:2] / digest]

@@ -56,7 +56,7 @@ class Blobs:
     """Blobs in a folder. Several threads and processes may use one folder at a time."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     # Reading
 
@@ -90,13 +90,17 @@ class Blobs:
 
     def digests(self) -> Iterator[str]:
         """Of all blobs whose bytes are here."""
-        for path in sorted(self._root.glob("??/" + "[0-9a-f]" * 64)):
+        for path in sorted(self.root.glob("??/" + "[0-9a-f]" * 64)):
             yield path.name
 
     # Writing
 
-    def put(self, pieces: Iterable[bytes], size_max: int | None = None) -> tuple[str, int]:
-        """Keep the bytes; their digest and size. TooLargeError over `size_max` bytes; StorageError if the disk refuses."""
+    def put(self, pieces: Iterable[bytes], size_max: int | None = None, expected: str | None = None) -> tuple[str, int]:
+        """Keep the bytes; their digest and size.
+
+        TooLargeError over `size_max` bytes; ForgedError if another digest was `expected`, and nothing of it stays; StorageError if
+        the disk refuses.
+        """
         content, size = sha256(), 0
         with self._temporary() as (path, file):
             for piece in pieces:
@@ -106,6 +110,8 @@ class Blobs:
                 content.update(piece)
                 file.write(piece)
             digest = content.hexdigest()
+            if expected not in (None, digest):
+                raise ForgedError(f"what came as the bytes with SHA-256 {expected} is something else")
             self._settle(path, file, digest)
         return digest, size
 
@@ -193,7 +199,7 @@ class Blobs:
     def _path(self, digest: str, suffix: str = "") -> Path:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise MalformedError(f"not the digest of a blob: {digest[:80]!r}")
-        return self._root / digest[:2] / f"{digest}{suffix}"
+        return self.root / digest[:2] / f"{digest}{suffix}"
 
     def _read_note(self, digest: str, suffix: str, kind: Any) -> Any:
         """What is noted beside a blob, or None. DamagedError if it cannot be read: what may be held is not served then."""
@@ -225,9 +231,9 @@ class Blobs:
 
     @contextmanager
     def _temporary(self) -> Iterator[tuple[Path, BinaryIO]]:
-        path = self._root / f".{os.urandom(8).hex()}{TEMPORARY}"
+        path = self.root / f".{os.urandom(8).hex()}{TEMPORARY}"
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
                 yield path, file
         except OSError as e:
@@ -242,7 +248,7 @@ class Blobs:
         target = self._path(digest, suffix)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
-            _sync(self._root)
+            _sync(self.root)
         path.replace(target)
         _sync(target.parent)
 

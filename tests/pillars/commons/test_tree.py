@@ -1,6 +1,7 @@
 """Trees: whatever is put and removed in whatever steps gives the same tree, and a path that is a trick gives none."""
 
 import subprocess
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concord.errors import MalformedError
-from concord.pillars.commons.tree import File, check_path, digest, folders, git_blob, git_oid, grow, pointer
+from concord.pillars.commons.tree import File, check_path, digest, folders, git_blob, git_folders, git_oid, grow, pointer
 
 NAMES = st.sampled_from(["a", "b", "c", "README.md"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -77,3 +78,18 @@ def test_hashes_are_those_of_git(tmp_path: Path) -> None:
         (tmp_path / "f").write_bytes(content)
         done = subprocess.run(["git", "hash-object", tmp_path / "f"], capture_output=True, check=True, text=True)
         assert done.stdout.strip() == oid
+
+
+def test_folders_have_the_hashes_that_git_gives_them(tmp_path: Path) -> None:
+    """Git orders a folder as if its name ended with a slash: a-b, a.b, a/b, a0."""
+    contents = {"a-b": b"1", "a.b": b"2", "a/b": b"3", "a/c/d": b"4", "a0": b"5", "z/é": b""}
+    for path, content in contents.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    git = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    for words in (["init", "-q"], ["-c", "core.autocrlf=false", "add", "."]):
+        git(["git", *words])
+    written = git(["git", "write-tree"]).stdout.decode().strip()
+    listed = git(["git", "-c", "core.quotePath=false", "ls-tree", "-r", "-d", "-t", written]).stdout.decode().splitlines()
+    known = {line.split("\t")[1]: line.split()[2] for line in listed} | {"": written}
+    assert git_folders({path: file(path, content) for path, content in contents.items()}) == known

@@ -13,6 +13,8 @@ node is there to count.
 2. A commit to `refs/pr/<number>` counts if it is said by the one who began that pull request, or by the owner, and its parent
    is the ref's last commit, or, for the first, any commit of the repo.
 3. What is said of a repo after it was closed counts for nothing, until it is opened again, empty.
+4. What is said in discussions, and who likes a repo, counts in the order in which it is dated, whoever says it; what one member
+   says within a second, in the order of its log.
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,9 +87,13 @@ class Thread:
 
 @dataclass
 class Repo:
-    """A repo as it stands. `branches`, `tags` and threads name commits by leaf hash."""
+    """A repo as it stands. `branches`, `tags` and threads name commits by leaf hash.
+
+    `root` is the leaf hash of the record that opened it: the same for ever, under whatever name.
+    """
 
     id: RepoId
+    root: str = ""
     opened: int = 0
     changed: int = 0
     gate: Gate = "open"
@@ -141,11 +147,15 @@ def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> 
     `others` come in any order.
     """
     repo: Repo | None = None
-    late: list[Said] = sorted(others, key=lambda said: (said.record.at, said.leaf))
+    mine: list[Said] = []
+    closed = False
     for said in own:
-        repo = _owner_said(identity, repo, said, late)
+        closed = closed or isinstance(said.record, Close)
+        repo = _owner_said(identity, repo, said, mine)
     if repo is None:
         return None
+    theirs = [said for said in others if not closed or said.record.at >= repo.opened]
+    late = sorted([*theirs, *mine], key=_turn)
     for begun in late:
         _begin_thread(repo, begun)
     for answer in late:
@@ -154,10 +164,15 @@ def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> 
     return repo
 
 
+def _turn(said: Said) -> tuple[int, str, int]:
+    """When it counts: as it is dated; of one second, one log after another, each in its own order."""
+    return said.record.at, said.record.by, said.index or 0
+
+
 def _owner_said(identity: RepoId, repo: Repo | None, said: Said, late: list[Said]) -> Repo | None:
     match said.record:
         case Open(at=at):
-            return repo or Repo(identity, opened=at, changed=at)
+            return repo or Repo(identity, said.leaf, opened=at, changed=at)
         case Close():
             late.clear()
             return None

@@ -118,6 +118,26 @@ def folders(tree: Tree) -> set[str]:
     return found
 
 
+def git_folders(tree: Tree) -> dict[str, str]:
+    """All folders of a tree ("": the whole), each with the hash that git gives to it.
+
+    >>> git_folders({})
+    {'': '4b825dc642cb6eb9a060e54bf8d69288fbee4904'}
+    """
+    inside: dict[str, list[tuple[bytes, bytes]]] = {path: [] for path in ("", *folders(tree))}
+    for path, file in tree.items():
+        folder, _, name = path.rpartition("/")
+        inside[folder].append((name.encode(), b"100644 %b\0%b" % (name.encode(), bytes.fromhex(git_oid(file)))))
+    oids: dict[str, str] = {}
+    for path in sorted(inside, key=lambda path: path.count("/") if path else -1, reverse=True):
+        content = b"".join(line for _, line in sorted(inside[path]))
+        oids[path] = sha1(b"tree %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        folder, _, name = path.rpartition("/")
+        if path:  # git orders a folder as if its name ended with a slash
+            inside[folder].append((name.encode() + b"/", b"40000 %b\0%b" % (name.encode(), bytes.fromhex(oids[path]))))
+    return oids
+
+
 def _remove(tree: dict[str, File], path: str) -> None:
     if tree.pop(path, None) is not None:
         return
