@@ -25,7 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concord.config import Settings
-from concord.edges import api, peer, web
+from concord.edges import api, hub, peer, web
 from concord.edges.peer.source import GRACE
 from concord.errors import (
     BusyError,
@@ -54,6 +54,7 @@ logger = getLogger("concord.server")
 
 # The first line that fits counts, so what is special stands before what is general.
 STATUS: tuple[tuple[type[ConcordError], int], ...] = (
+    *hub.STATUS,
     (TooLargeError, 413),
     (MalformedError, 400),
     (ForgedError, 422),
@@ -98,7 +99,7 @@ def status_of(error: ConcordError) -> int:
 
 def build(node: Node) -> ASGIApp:
     """The application: all doors of one node."""
-    routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *web.routes(node)]
+    routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *hub.routes(node), *web.routes(node)]
     handlers = dict.fromkeys((ConcordError, HTTPException, Exception), _tell(node))
     patience = Middleware(_Patience, node.settings)
     return _Gate(Starlette(routes=routes, exception_handlers=handlers, middleware=[patience]))
@@ -115,6 +116,8 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
             logger.error("%s %s: %s", request.method, request.url.path, words, exc_info=None if expected else error)
         if request.url.path.startswith("/peer/"):
             answer: Response = PlainTextResponse(f"{words}\n", status)
+        elif hub.asked(request.scope):
+            answer = hub.tell(error, status, words)
         elif request.url.path.startswith("/api/"):
             body = msgspec.json.encode({"error": words, "kind": kind.__name__, "fault": kind.fault})
             answer = Response(body, status, media_type="application/json")

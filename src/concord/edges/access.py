@@ -1,5 +1,7 @@
 """Who asks: by a token of a program. (Browsers have sessions, which are the web door's.)"""
 
+from base64 import b64decode
+
 from starlette.requests import Request
 
 from concord.errors import SignInError
@@ -8,6 +10,7 @@ from concord.private import secrets
 from concord.private.people import Speaker
 
 BEARER = "bearer "
+BASIC = "basic "
 
 
 def bearer(node: Node, request: Request) -> Speaker | None:
@@ -15,9 +18,7 @@ def bearer(node: Node, request: Request) -> Speaker | None:
     header = request.headers.get("authorization", "")
     if not header:
         return None
-    if not header.lower().startswith(BEARER):
-        raise SignInError("send a token: Authorization: Bearer hf_…")
-    secret = header[len(BEARER) :].strip()
+    secret = _secret(header)
     now = node.clock()
     with node.private_reading() as db:
         speaker = secrets.token_speaker(db, secret, now)
@@ -32,6 +33,18 @@ def required(node: Node, request: Request) -> Speaker:
     if speaker is None:
         raise SignInError("this needs a token: Authorization: Bearer hf_…")
     return speaker
+
+
+def _secret(header: str) -> str:
+    """The token in an Authorization header. Git and its companions send it as the password that goes with any name."""
+    if header.lower().startswith(BEARER):
+        return header[len(BEARER) :].strip()
+    if not header.lower().startswith(BASIC):
+        raise SignInError("send a token: Authorization: Bearer hf_…")
+    try:
+        return b64decode(header[len(BASIC) :].strip(), validate=True).decode().partition(":")[2]
+    except ValueError as e:
+        raise SignInError("an Authorization header that cannot be read") from e
 
 
 def address(node: Node, request: Request) -> str:

@@ -6,7 +6,8 @@
 True
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -48,10 +49,18 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def ranged(
-    request: Request, size: int, read: Callable[[int, int], Iterator[bytes]], etag: str, media: str = "application/octet-stream"
+    request: Request,
+    size: int,
+    read: Callable[[int, int], Iterator[bytes]],
+    etag: str,
+    media: str = "application/octet-stream",
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    """The answer to a GET or HEAD for `size` bytes that `read(start, stop)` gives: 200, 206, 304 or 416."""
-    headers = {"ETag": f'"{etag}"', "Accept-Ranges": "bytes", "Cache-Control": "public, max-age=31536000, immutable"}
+    """The answer to a GET or HEAD for `size` bytes that `read(start, stop)` gives: 200, 206, 304 or 416.
+
+    `more` are further headers, which overrule those that stand here.
+    """
+    headers = {"ETag": f'"{etag}"', "Accept-Ranges": "bytes", "Cache-Control": "public, max-age=31536000, immutable", **more}
     if f'"{etag}"' in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")
@@ -60,7 +69,7 @@ def ranged(
     try:
         part = parse_range(wanted, size)
     except UnsatisfiableError as e:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{e.size}"})
+        return Response(status_code=416, headers={**more, "Content-Range": f"bytes */{e.size}"})
     start, stop = part or (0, size)
     headers["Content-Length"] = str(stop - start)
     if part:

@@ -149,10 +149,29 @@ draft = Table(
     Index("draft_repo", "owner", "kind", "name"),
 )
 
+content = Table(
+    "content",
+    TABLES,
+    Column("repo", String, primary_key=True),
+    Column("sha256", String, primary_key=True),
+)
+
+access = Table(
+    "access",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("repo", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    Index("access_once", "repo", "origin", "person", unique=True),
+)
+
 
 def _begin(db: Connection) -> None:
     """Version 1: all tables but those of later versions."""
-    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept is not draft])
+    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept not in (draft, content, access)])
 
 
 def _drafts(db: Connection) -> None:
@@ -160,8 +179,14 @@ def _drafts(db: Connection) -> None:
     draft.create(db)
 
 
+def _contents(db: Connection) -> None:
+    """Version 3: which bytes are here as the content of which repo, and who asked to have what is gated."""
+    content.create(db)
+    access.create(db)
+
+
 # In order. A new node runs them all; an older one those it lacks. One that has run is never changed again.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts, _contents)
 
 
 def prepare(engine: Engine) -> None:

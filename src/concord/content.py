@@ -1,0 +1,76 @@
+"""The bytes of the files of repos: which are here, and for which repo.
+
+A commit names files by SHA-256, and anybody can name any. So bytes are read only as the content of a repo to which somebody
+brought them: a commit that names the digest of another's private file, or of a person's particulars, gives nobody the bytes.
+Bytes that several repos have are stored once.
+
+Where they are stored is known here and nowhere else: today as blobs.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select
+
+from concord.errors import MissingError
+from concord.node import Node
+from concord.pillars.commons import Repo
+from concord.private.tables import content as table
+
+AT_ONCE = 500  # digests in one question to the database
+
+
+class Content:
+    """The bytes that a node has of the files of repos. Digests are SHA-256 in hexadecimal digits."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def parts(self) -> Path:
+        """The folder for parts of what is not whole yet."""
+        return self._node.blobs.root / ".parts"
+
+    def have(self, repo: Repo, digests: Iterable[str]) -> set[str]:
+        """Which of these are here as content of `repo`."""
+        wanted, found = sorted(set(digests)), set()
+        with self._node.private_reading() as db:
+            for start in range(0, len(wanted), AT_ONCE):
+                among = table.c.sha256.in_(wanted[start : start + AT_ONCE])
+                found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == repo.root, among)))
+        return {digest for digest in found if self._node.blobs.have(digest)}
+
+    def size(self, repo: Repo, digest: str) -> int:
+        """How many bytes; the errors are those of `read`."""
+        self._check(repo, digest)
+        return self._node.blobs.size(digest)
+
+    def read(self, repo: Repo, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, stop) in pieces. MissingError, HeldError or ErasedError if they may not be had."""
+        self._check(repo, digest)
+        return self._node.blobs.get(digest, start, stop)
+
+    def write(self, pieces: Iterable[bytes], expected: str | None = None, size_max: int | None = None) -> tuple[str, int]:
+        """Keep bytes; their digest and size. They are content of a repo once it has them (`give`).
+
+        ForgedError if another digest was `expected`; TooLargeError over `size_max` bytes.
+        """
+        return self._node.blobs.put(pieces, size_max, expected)
+
+    def give(self, repo: Repo, digests: Iterable[str]) -> None:
+        """Let a repo have bytes that whoever asks was seen to have."""
+        new = set(digests)
+        new -= self.have(repo, new)
+        if new:
+            with self._node.private_writing() as db:
+                statement = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
+                db.execute(statement, [{"repo": repo.root, "sha256": digest} for digest in sorted(new)])
+
+    def forget(self, repo: Repo) -> None:
+        """Let a repo have nothing any more, because it is gone."""
+        with self._node.private_writing() as db:
+            db.execute(delete(table).where(table.c.repo == repo.root))
+
+    def _check(self, repo: Repo, digest: str) -> None:
+        if not self.have(repo, [digest]):
+            raise MissingError(f"the bytes of {digest} are not on this node")

@@ -1,0 +1,186 @@
+"""The routes of the Hub door: one table, tried in its order against the path as it was sent."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from concord.edges import bodies
+from concord.edges.hub import commits, files, lfs, people, refs, repos, search, talk
+from concord.edges.hub.asking import Ask, Hub
+from concord.edges.hub.failures import AbsentError, NoRepoError
+from concord.errors import MalformedError
+
+BODY_MAX = 8 << 20  # bytes of a body that is read whole
+Handler = Callable[[Ask], Response]
+Taker = Callable[[Ask, Iterator[bytes]], Response]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that clients ask. A `{name}` in `path` is one segment, `{name*}` all that is left.
+
+    `handler` has the body in its `Ask`; `taker` gets it as it comes, up to `most` bytes.
+    """
+
+    methods: str
+    path: str
+    handler: Handler | None = None
+    taker: Taker | None = None
+    most: int = BODY_MAX
+    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        spelled = re.sub(r"\\\{(\w+)\\\*\\\}", r"(?P<\1>.*)", re.escape(self.path))
+        spelled = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+?)", spelled)
+        spelled = spelled.replace("(?P<type>[^/]+?)", "(?P<type>models|datasets|spaces)")
+        object.__setattr__(self, "pattern", re.compile(spelled + r"\Z"))
+
+
+def not_here(_: Ask) -> Response:
+    """What the Hub has and Concord does not."""
+    raise AbsentError("Concord does not have this part of the Hub")
+
+
+def no_repo(ask: Ask) -> Response:
+    """A repo whose id is one word: here every repo is a member's."""
+    raise NoRepoError(f"there is no repo {ask.words['name'][:200]} here: ids are member/name")
+
+
+def nothing(_: Ask) -> Response:
+    """What need not be answered."""
+    return Response(status_code=204)
+
+
+_REPO = "/api/{type}/{ns}/{name}"
+_PAGE = ("/{ns}/{name}", "/{type}/{ns}/{name}")
+
+OPERATIONS: tuple[Operation, ...] = (
+    # Who
+    Operation("GET", "/api/whoami-v2", people.whoami),
+    Operation("GET", "/api/users/{user}/likes", people.likes),
+    Operation("GET", "/api/users/{user}/overview", people.overview),
+    Operation("GET", "/api/organizations/{user}/overview", people.organization),
+    Operation("POST", "/api/telemetry/{rest*}", nothing),
+    Operation("GET", "/api/telemetry/{rest*}", nothing),
+    Operation("POST", "/api/validate-yaml", commits.validate),
+    # Repos
+    Operation("POST", "/api/repos/create", repos.create),
+    Operation("DELETE", "/api/repos/delete", repos.delete),
+    Operation("POST", "/api/repos/move", repos.move),
+    Operation("GET", "/api/models-tags-by-type", search.tags),
+    Operation("GET", "/api/datasets-tags-by-type", search.tags),
+    Operation("GET", "/api/{type}", search.listing),
+    Operation("PUT", f"{_REPO}/settings", repos.settings),
+    Operation("GET", f"{_REPO}/auth-check", repos.auth_check),
+    Operation("GET", f"{_REPO}/auth-check/write", repos.auth_check_write),
+    Operation("POST", f"{_REPO}/like", repos.like),
+    Operation("DELETE", f"{_REPO}/like", repos.unlike),
+    Operation("GET", f"{_REPO}/likers", repos.likers),
+    Operation("POST", f"{_REPO}/user-access-request/handle", repos.handle_access),
+    Operation("POST", f"{_REPO}/user-access-request/grant", repos.grant_access),
+    Operation("GET", f"{_REPO}/user-access-request/{{status}}", repos.access_requests),
+    *(Operation("POST", f"{page}/ask-access", repos.ask_access) for page in _PAGE),
+    # Refs and commits
+    Operation("GET", f"{_REPO}/refs", refs.refs),
+    Operation("POST", f"{_REPO}/branch/{{branch}}", refs.create_branch),
+    Operation("DELETE", f"{_REPO}/branch/{{branch}}", refs.delete_branch),
+    Operation("POST", f"{_REPO}/tag/{{rev}}", refs.create_tag),
+    Operation("DELETE", f"{_REPO}/tag/{{rev}}", refs.delete_tag),
+    Operation("GET", f"{_REPO}/commits/{{rev}}", refs.history),
+    Operation("POST", f"{_REPO}/super-squash/{{rev}}", refs.squash),
+    Operation("POST", f"{_REPO}/preupload/{{rev}}", commits.preupload),
+    Operation("POST", f"{_REPO}/commit/{{rev}}", taker=commits.commit, most=commits.COMMIT_MAX),
+    # Files
+    Operation("GET", f"{_REPO}/tree/{{rev}}", files.tree),
+    Operation("GET", f"{_REPO}/tree/{{rev}}/{{path*}}", files.tree),
+    Operation("POST", f"{_REPO}/paths-info/{{rev}}", files.paths_info),
+    Operation("GET", f"{_REPO}/safetensors-metadata/{{path*}}", files.safetensors),
+    *(Operation("GET", f"{page}/{how}/{{rev}}/{{path*}}", files.resolve) for page in _PAGE for how in ("resolve", "raw")),
+    Operation("GET", "/{name}/resolve/{rev}/{path*}", no_repo),
+    # Large files
+    *(Operation("POST", f"{page}.git/info/lfs/objects/batch", lfs.batch) for page in _PAGE),
+    Operation("POST", "/lfs/verify/{ticket}", lfs.verify),
+    Operation("PUT", "/lfs/upload/{ticket}", taker=lfs.upload, most=lfs.SIZE_MAX),
+    Operation("PUT", "/lfs/part/{ticket}", taker=lfs.part, most=lfs.SIZE_MAX),
+    Operation("POST", "/lfs/upload/{ticket}", lfs.complete),
+    Operation("GET", "/lfs/download/{ticket}", lfs.download),
+    Operation("POST", f"{_REPO}/lfs-files/duplicate", lfs.duplicate),
+    # Discussions
+    Operation("GET", f"{_REPO}/discussions", talk.listing),
+    Operation("POST", f"{_REPO}/discussions", talk.begin),
+    Operation("GET", f"{_REPO}/discussions/{{number}}", talk.details),
+    Operation("POST", f"{_REPO}/discussions/{{number}}/comment", talk.comment),
+    Operation("POST", f"{_REPO}/discussions/{{number}}/status", talk.status),
+    Operation("POST", f"{_REPO}/discussions/{{number}}/title", talk.title),
+    Operation("POST", f"{_REPO}/discussions/{{number}}/merge", talk.merge),
+    # Info, last of what begins with a repo, because what comes before is longer
+    Operation("GET", f"{_REPO}/revision/{{rev}}", repos.info),
+    Operation("GET", _REPO, repos.info),
+    Operation("GET", "/api/{type}/{name}", no_repo),
+    # What the Hub has besides
+    *(
+        Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here)
+        for what in (
+            *("jobs", "scheduled-jobs", "buckets", "collections", "papers", "daily_papers", "settings", "kernels", "inference"),
+            *("inference-providers", "partners", "spaces", "models", "datasets", "users", "organizations", "resource-groups"),
+        )
+        for rest in ("", "/{rest*}")
+    ),
+)
+
+
+class Door(BaseRoute):
+    """The whole table as one route."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the Hub is asked for anything."""
+        return (Match.FULL, {}) if asked(scope) else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        request = Request(scope, receive)
+        found = _find(scope)
+        assert found is not None
+        response = await self._answer(request, *found)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, operation: Operation, words: dict[str, str]) -> Response:
+        if operation.taker is not None:
+            take, ask = operation.taker, Ask(self._hub, request, words)
+            return await bodies.taken(request, operation.most, lambda body: take(ask, body))
+        assert operation.handler is not None
+        body = b"" if request.method in ("GET", "HEAD") else await bodies.whole(request, operation.most)
+        return await run_in_threadpool(operation.handler, Ask(self._hub, request, words, body))
+
+
+def asked(scope: Scope) -> bool:
+    """Whether a request is for this door."""
+    return scope["type"] == "http" and _find(scope) is not None
+
+
+def _find(scope: Scope) -> tuple[Operation, dict[str, str]] | None:
+    """What is asked, and the parts of the path, decoded."""
+    path = scope.get("raw_path", b"").decode("latin-1")
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    for operation in OPERATIONS:
+        if method in operation.methods.split() and (match := operation.pattern.match(path)):
+            return operation, {name: _decoded(value) for name, value in match.groupdict().items()}
+    return None
+
+
+def _decoded(part: str) -> str:
+    """A part of a path as it is meant. What is no UTF-8 keeps marks that no name has."""
+    return unquote_to_bytes(part).decode(errors="replace")
+
+
+__all__ = ["OPERATIONS", "Door", "MalformedError", "asked"]

@@ -1,0 +1,306 @@
+"""Large files, as Git LFS sends them: one request tells which are to be sent and where, then each is sent, whole or in parts.
+
+Where a file is to be sent is an address that carries a *ticket*: what may be sent there, for which repo, until when, with a seal
+that only this node can make. Whoever has the address can send these very bytes, and nothing else; a sealed address is no token.
+"""
+
+import os
+import shutil
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from hashlib import sha256
+from hmac import compare_digest, new
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Literal
+
+import msgspec
+from starlette.responses import Response
+
+from concord.edges.hub.asking import Ask, answer
+from concord.edges.ranges import ranged
+from concord.errors import ForgedError, MalformedError, MissingError, RefusedError
+from concord.ledger.record import Digest
+from concord.pillars.commons import Repo
+from concord.private import tables
+
+MEDIA = "application/vnd.git-lfs+json"
+SIZE_MAX = 1 << 40  # bytes of one file
+OBJECTS_MAX = 1000
+PART_MIN = 16 << 20  # bytes
+PARTS = 1000  # at most so many parts; a larger file has larger ones
+HOURS = 6  # for which an address is good
+STALE = 2 * 86_400  # seconds after which parts of an upload that was given up are cleared away
+KEY = "ticket key"  # the name in node.db of what seals tickets
+
+
+class Object(msgspec.Struct):
+    """A large file."""
+
+    oid: Digest
+    size: int
+
+
+class Batch(msgspec.Struct):
+    """What a client wants to send or have."""
+
+    operation: Literal["upload", "download"]
+    objects: list[Object]
+    transfers: list[str] = msgspec.field(default_factory=lambda: ["basic"])
+    hash_algo: str = "sha256"
+
+
+class Part(msgspec.Struct, rename="camel"):
+    """A part that was sent."""
+
+    part_number: int
+    etag: str
+
+
+class Complete(msgspec.Struct):
+    """All parts of a file."""
+
+    oid: str
+    parts: list[Part]
+
+
+class Target(msgspec.Struct):
+    """A repo, as clients name it."""
+
+    type: Literal["model", "dataset", "space"]
+    name: str
+
+
+class Copied(msgspec.Struct):
+    """A large file of another repo."""
+
+    sha256: Digest
+    filename: str = ""
+
+
+class Duplicate(msgspec.Struct):
+    """What is to be had in another repo, too."""
+
+    target: Target
+    files: list[Copied]
+
+
+class Place(msgspec.Struct, array_like=True):
+    """The repo of a ticket: where it was found, and its root, so that no other is taken for it later."""
+
+    kind: Literal["model", "dataset", "space"]
+    owner: str
+    name: str
+    root: str
+
+
+class Ticket(msgspec.Struct, array_like=True):
+    """What an address is good for. `expires` in POSIX seconds; `part` is 0 unless it is for one part."""
+
+    what: Literal["upload", "part", "verify", "download"]
+    place: Place
+    oid: str
+    size: int
+    expires: int
+    part: int = 0
+
+
+def batch(ask: Ask) -> Response:
+    """Which large files are to be sent, and where; or where they are to be had."""
+    wanted = ask.json(Batch)
+    if len(wanted.objects) > OBJECTS_MAX or wanted.hash_algo != "sha256":
+        raise MalformedError(f"at most {OBJECTS_MAX} large files at a time, known by sha256")
+    if wanted.operation == "download":
+        repo = ask.served(ask.asker())
+        told = [_download(ask, repo, each) for each in wanted.objects]
+        return _answer({"transfer": "basic", "objects": told, "hash_algo": "sha256"})
+    repo = ask.repo(ask.publisher())
+    _clear(ask)
+    here = ask.hub.content.have(repo, {each.oid for each in wanted.objects})
+    multipart = "multipart" in wanted.transfers and any(each.size > 2 * PART_MIN for each in wanted.objects)
+    told = [_upload(ask, repo, each, multipart=multipart, here=each.oid in here) for each in wanted.objects]
+    return _answer({"transfer": "multipart" if multipart else "basic", "objects": told, "hash_algo": "sha256"})
+
+
+def upload(ask: Ask, body: Iterator[bytes]) -> Response:
+    """Take a large file whole. ForgedError if it is another one than the ticket says."""
+    ticket = _ticket(ask, "upload")
+    digest, size = ask.hub.content.write(body, ticket.oid, ticket.size)
+    _given(ask, ticket, size)
+    return Response(status_code=200, headers={"ETag": f'"{digest}"'})
+
+
+def part(ask: Ask, body: Iterator[bytes]) -> Response:
+    """Take one part, and keep it beside the store until the file is whole."""
+    ticket = _ticket(ask, "part")
+    folder = _folder(ask, ticket)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, content, size = folder / f"{token_hex(8)}.tmp", sha256(), 0
+    try:
+        with path.open("xb") as file:
+            for piece in body:
+                size += len(piece)
+                if size > ticket.size:
+                    raise MalformedError(f"part {ticket.part} has more than its {ticket.size} bytes")
+                content.update(piece)
+                file.write(piece)
+        if size != ticket.size:
+            raise MalformedError(f"part {ticket.part} has {size} bytes, and not {ticket.size}")
+        path.replace(folder / f"{ticket.part}.{content.hexdigest()}")
+    finally:
+        path.unlink(missing_ok=True)
+    return Response(status_code=200, headers={"ETag": f'"{content.hexdigest()}"'})
+
+
+def complete(ask: Ask) -> Response:
+    """Make a file of its parts. MalformedError if some are missing, ForgedError if they are not the file of the ticket."""
+    ticket = _ticket(ask, "upload")
+    wanted = ask.json(Complete)
+    folder = _folder(ask, ticket)
+    parts = sorted(wanted.parts, key=lambda each: each.part_number)
+    paths = [folder / f"{each.part_number}.{each.etag.strip(chr(34))}" for each in parts]
+    numbers = [each.part_number for each in parts]
+    count = -(-ticket.size // part_size(ticket.size))
+    known = set(folder.iterdir()) if folder.is_dir() else set()
+    if wanted.oid != ticket.oid or numbers != list(range(1, count + 1)) or not set(paths) <= known:
+        raise MalformedError(f"not all of the {count} parts of {ticket.oid} are here")
+    _, size = ask.hub.content.write(_joined(paths), ticket.oid, ticket.size)
+    _given(ask, ticket, size)
+    shutil.rmtree(folder, ignore_errors=True)
+    return answer({"success": True})
+
+
+def verify(ask: Ask) -> Response:
+    """Whether a file is here, as a client asks when it has sent it."""
+    ticket = _ticket(ask, "verify")
+    wanted = ask.json(Object)
+    repo = _repo(ask, ticket)
+    if wanted.oid != ticket.oid or ask.hub.content.size(repo, ticket.oid) != wanted.size:
+        raise MalformedError(f"{wanted.oid} is not here with {wanted.size} bytes")
+    return answer({})
+
+
+def download(ask: Ask) -> Response:
+    """The bytes of a large file."""
+    ticket = _ticket(ask, "download")
+    repo, content = _repo(ask, ticket), ask.hub.content
+    size = content.size(repo, ticket.oid)
+    return ranged(ask.request, size, lambda start, stop: content.read(repo, ticket.oid, start, stop), ticket.oid)
+
+
+def duplicate(ask: Ask) -> Response:
+    """Let another repo have large files of this one, without sending them again."""
+    speaker = ask.publisher()
+    source = ask.served(speaker)
+    wanted = ask.json(Duplicate)
+    target = ask.named(wanted.target.type, wanted.target.name, speaker)
+    here = ask.hub.content.have(source, {each.sha256 for each in wanted.files})
+    ask.hub.content.give(target, here)
+    failed = [{"sha256": each.sha256, "error": "not on this node"} for each in wanted.files if each.sha256 not in here]
+    return answer({"failed": failed})
+
+
+def part_size(size: int) -> int:
+    """How large the parts of a file are.
+
+    >>> part_size(10), part_size(1 << 35) * PARTS >= 1 << 35
+    (16777216, True)
+    """
+    return max(PART_MIN, -(-size // PARTS >> 20) + 1 << 20) if size > PART_MIN * PARTS else PART_MIN
+
+
+def _upload(ask: Ask, repo: Repo, each: Object, *, multipart: bool, here: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"oid": each.oid, "size": each.size, "authenticated": True}
+    if here:
+        return told
+    if not 0 <= each.size <= SIZE_MAX:
+        return told | {"error": {"code": 422, "message": f"a file has at most {SIZE_MAX} bytes"}}
+    send: dict[str, Any] = {"href": _address(ask, repo, "upload", each, each.size), "expires_in": HOURS * 3600}
+    if multipart and each.size > 2 * PART_MIN:
+        length = part_size(each.size)
+        sizes = [min(length, each.size - start) for start in range(0, each.size, length)]
+        parts = {f"{number:05}": _address(ask, repo, "part", each, size, number) for number, size in enumerate(sizes, 1)}
+        send["header"] = {"chunk_size": str(length), **parts}
+    return told | {"actions": {"upload": send, "verify": {"href": _address(ask, repo, "verify", each, each.size)}}}
+
+
+def _download(ask: Ask, repo: Repo, each: Object) -> dict[str, Any]:
+    told: dict[str, Any] = {"oid": each.oid, "size": each.size, "authenticated": True}
+    try:
+        told["size"] = ask.hub.content.size(repo, each.oid)
+    except MissingError as e:
+        return told | {"error": {"code": 404, "message": str(e)}}
+    return told | {"actions": {"download": {"href": _address(ask, repo, "download", each, told["size"])}}}
+
+
+def _address(ask: Ask, repo: Repo, what: Any, each: Object, size: int, number: int = 0) -> str:
+    """Where to send, verify or have a file, or a part of one."""
+    place = Place(repo.id.kind, repo.id.owner, repo.id.name, repo.root)
+    ticket = Ticket(what, place, each.oid, size, ask.hub.node.clock() + HOURS * 3600, number)
+    raw = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
+    return f"{ask.base}/lfs/{what}/{raw}.{_seal(ask, raw)}"
+
+
+def _ticket(ask: Ask, what: str) -> Ticket:
+    """The ticket of the address. RefusedError if it is for something else, too old, or not sealed here."""
+    raw, _, seal = ask.words["ticket"].partition(".")
+    if not compare_digest(seal.encode(), _seal(ask, raw).encode()):
+        raise RefusedError("this address is none that this node gave")
+    ticket = msgspec.json.decode(urlsafe_b64decode(raw + "=" * (-len(raw) % 4)), type=Ticket)
+    if ticket.what != what or ticket.expires <= ask.hub.node.clock():
+        raise RefusedError("this address is for something else, or no longer good. Ask for another one")
+    return ticket
+
+
+def _seal(ask: Ask, raw: str) -> str:
+    return new(_key(ask), raw.encode(), sha256).hexdigest()
+
+
+def _key(ask: Ask) -> bytes:
+    """What seals tickets: made when it is first needed, and kept by this node."""
+    with ask.hub.node.private_reading() as db:
+        key = tables.get(db, KEY)
+    if key is None:
+        with ask.hub.node.private_writing() as db:
+            key = tables.get(db, KEY) or token_hex(32)
+            tables.put(db, KEY, key)
+    return bytes.fromhex(key)
+
+
+def _repo(ask: Ask, ticket: Ticket) -> Repo:
+    """The repo of a ticket. MissingError if it is gone, or another one is called so now."""
+    place = ticket.place
+    repo = ask.hub.shelf.rooted(place.owner, place.kind, place.name, place.root)
+    if repo is None:
+        raise MissingError("the repo of this address is gone")
+    return repo
+
+
+def _given(ask: Ask, ticket: Ticket, size: int) -> None:
+    if size != ticket.size:
+        raise ForgedError(f"{ticket.oid} has {size} bytes, and not {ticket.size}")
+    ask.hub.content.give(_repo(ask, ticket), [ticket.oid])
+
+
+def _folder(ask: Ask, ticket: Ticket) -> Path:
+    return ask.hub.content.parts / f"{ticket.place.root[:32]}-{ticket.oid}"
+
+
+def _joined(paths: Iterable[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+
+
+def _clear(ask: Ask) -> None:
+    """Clear away the parts of uploads that were given up."""
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(ask.hub.content.parts):
+            if entry.stat().st_mtime < ask.hub.node.clock() - STALE:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _answer(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type=MEDIA)

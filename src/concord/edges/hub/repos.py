@@ -1,0 +1,272 @@
+"""Repos themselves: made, renamed, set, taken away, told of, liked, and given to those who ask."""
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.responses import Response
+
+from concord.edges.hub import weights
+from concord.edges.hub.asking import Ask, answer
+from concord.edges.hub.attributes import ATTRIBUTES, NAME
+from concord.edges.hub.failures import AbsentError, TakenError
+from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling, when
+from concord.errors import MalformedError, MissingError, RefusedError
+from concord.pillars.commons import File, Repo, RepoId
+from concord.pillars.commons.records import Gate, Kind
+from concord.pillars.commons.tree import git_blob
+from concord.private import gates, people
+from concord.private.people import Speaker
+from concord.reading import resolve
+from concord.shelf import Draft
+
+FIRST = "initial commit"
+
+
+class Wanted(msgspec.Struct):
+    """A repo to make or to take away, as clients write it."""
+
+    name: str
+    organization: str | None = None
+    type: Kind | None = "model"
+    private: bool | None = None
+    visibility: str | None = None
+
+
+class Moved(msgspec.Struct, rename="camel"):
+    """A repo to rename."""
+
+    from_repo: str
+    to_repo: str
+    type: Kind | None = "model"
+
+
+class Set(msgspec.Struct):
+    """What is to be set of a repo; what is absent stays."""
+
+    private: bool | None = None
+    visibility: str | None = None
+    gated: Literal["auto", "manual", False] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Answered(msgspec.Struct, rename="camel"):
+    """What the owner says to a request for access."""
+
+    user: str = ""
+    user_id: str = ""
+    request_id: str = ""
+    status: Literal["accepted", "rejected", "pending"] = "accepted"
+    rejection_reason: str | None = None
+
+
+def create(ask: Ask) -> Response:
+    """Open a repo, with the list of what is kept as a large file in it, so that it has a first revision."""
+    speaker, wanted = ask.publisher(), ask.json(Wanted)
+    target = _target(ask, speaker, wanted)
+    if target.owner != speaker.origin:
+        raise RefusedError(f"you open repos of {ask.hub.namespace(speaker.origin)}, and not of {wanted.name.rpartition('/')[0]}")
+    private = _private(wanted.private, wanted.visibility)
+    try:
+        repo = ask.hub.shelf.open(speaker, target.kind, target.name, private=bool(private))
+    except RefusedError as e:
+        there = ask.named(target.kind, f"{ask.hub.namespace(target.owner)}/{target.name}", speaker)
+        raise TakenError(f"{e}", ask.base + ask.address(there)) from e
+    digest, size = ask.hub.content.write([ATTRIBUTES])
+    ask.hub.content.give(repo, [digest])
+    first = File(path=NAME, size=size, sha256=digest, oid=git_blob(ATTRIBUTES))
+    ask.hub.shelf.commit(speaker, repo, Draft("main", FIRST, put=[first]))
+    return answer({"url": ask.base + ask.address(repo), "name": ask.hub.name(repo.id), "id": repo.root[:24]})
+
+
+def delete(ask: Ask) -> Response:
+    """Take a repo out of the commons."""
+    speaker, wanted = ask.publisher(), ask.json(Wanted)
+    target = _target(ask, speaker, wanted)
+    repo = ask.named(target.kind, f"{ask.hub.namespace(target.owner)}/{target.name}", speaker)
+    ask.hub.shelf.close(speaker, repo)
+    ask.hub.content.forget(repo)
+    return answer({})
+
+
+def move(ask: Ask) -> Response:
+    """Give a repo another name."""
+    speaker, wanted = ask.publisher(), ask.json(Moved)
+    repo = ask.named(wanted.type or "model", wanted.from_repo, speaker)
+    namespace, _, name = wanted.to_repo.rpartition("/")
+    if namespace and resolve(ask.hub.node, namespace) != repo.id.owner:
+        raise RefusedError("a repo stays with its member: what was said of it stands in that member's log")
+    if ask.hub.shelf.taken(RepoId(owner=repo.id.owner, kind=repo.id.kind, name=name)):
+        raise TakenError(f"there is a {repo.id.kind} {name} already", f"{ask.base}/{wanted.to_repo}")
+    moved = ask.hub.shelf.move(speaker, repo, name)
+    return answer({"url": ask.base + ask.address(moved)})
+
+
+def settings(ask: Ask) -> Response:
+    """Set how a repo may be had. One that is private can be published, and never the other way round."""
+    speaker, repo = ask.own()
+    wanted = ask.json(Set)
+    private = _private(wanted.private, wanted.visibility)
+    if private is True and not repo.private:
+        raise RefusedError("what was said in public stays public: open a private repo instead, or delete this one")
+    if private is False:
+        repo = ask.hub.shelf.publish(speaker, repo)
+    if wanted.gated is not msgspec.UNSET:
+        gate: Gate = wanted.gated or "open"
+        if gate != repo.gate:
+            ask.hub.shelf.configure(speaker, repo, gate)
+    repo = ask.hub.shelf.find(repo.id, speaker)
+    return answer({"private": repo.private, "gated": False if repo.gate == "open" else repo.gate})
+
+
+def info(ask: Ask) -> Response:
+    """What there is to know of a repo at one revision."""
+    asker = ask.asker()
+    repo = ask.repo(asker)
+    revision = ask.revision(repo) if "rev" in ask.words else head(repo)
+    told = brief(ask.hub, repo, revision)
+    tree = ask.hub.shelf.tree(repo, revision) if revision else {}
+    told["cardData"] = front_matter(ask.hub, repo, tree)
+    told["siblings"] = [sibling(file, blobs=ask.flag("blobs")) for file in ordered(tree)]
+    told["usedStorage"] = sum(file.size for file in tree.values())
+    if repo.id.kind == "model":
+        told |= weights.described(ask.hub.content, repo, tree)
+    if ask.flag("securityStatus"):
+        told["securityRepoStatus"] = {"scansDone": False, "filesWithIssues": []}
+    return answer(chosen(told, ask.several("expand")), headers=ask.provenance(revision) if revision else {})
+
+
+def chosen(told: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """What was asked for of what there is to tell; all of it if nothing was named."""
+    if not names:
+        return told
+    return {name: told[name] for name in ("_id", "id", "modelId", *names) if name in told}
+
+
+def auth_check(ask: Ask) -> Response:
+    """Whether the asker may have the files of a repo."""
+    ask.served(ask.asker())
+    return answer({})
+
+
+def auth_check_write(ask: Ask) -> Response:
+    """Whether the asker may change a repo."""
+    ask.own()
+    return answer({})
+
+
+# Likes
+
+
+def like(ask: Ask) -> Response:
+    """Like a repo."""
+    return _like(ask, liked=True)
+
+
+def unlike(ask: Ask) -> Response:
+    """Like it no longer."""
+    return _like(ask, liked=False)
+
+
+def likers(ask: Ask) -> Response:
+    """Who likes a repo."""
+    repo = ask.repo(ask.asker())
+    people = [ask.hub.person(origin, person) for origin, person in sorted(repo.likes)]
+    return answer([{"user": name, "fullname": name, "type": "user", "avatarUrl": "", "isPro": False} for name in people])
+
+
+def _like(ask: Ask, *, liked: bool) -> Response:
+    speaker = ask.publisher()
+    ask.hub.shelf.like(speaker, ask.repo(speaker), liked=liked)
+    return answer({})
+
+
+# Access
+
+
+def ask_access(ask: Ask) -> Response:
+    """Ask for the files of a gated repo. With the gate `auto` that suffices."""
+    speaker = ask.speaker()
+    repo = ask.repo(speaker)
+    if repo.gate == "open":
+        raise MalformedError("this repo is not gated: its files are there for everybody")
+    first = "accepted" if repo.gate == "auto" else "pending"
+    with ask.hub.node.private_writing() as db:
+        gates.ask(db, repo.root, speaker.origin, speaker.person, first, ask.hub.node.clock())
+        status = gates.status(db, repo.root, speaker.origin, speaker.person)
+    return answer({"status": status})
+
+
+def access_requests(ask: Ask) -> Response:
+    """Who asked, by how it stands."""
+    _, repo = ask.own()
+    status = ask.words["status"]
+    if status not in ("pending", "accepted", "rejected"):
+        raise MalformedError("requests are pending, accepted or rejected")
+    with ask.hub.node.private_reading() as db:
+        asked = gates.asked(db, repo.root, status)
+    told = []
+    for each in asked:
+        name = ask.hub.person(each.origin, each.person)
+        user = {"_id": name, "user": name, "fullname": name, "email": None}
+        request = f"{each.number:024x}"
+        told.append({"requestId": request, "user": user, "status": status, "timestamp": when(each.at), "grantedBy": None})
+    return answer(told)
+
+
+def handle_access(ask: Ask) -> Response:
+    """Accept, reject or reopen a request."""
+    _, repo = ask.own()
+    wanted = ask.json(Answered)
+    with ask.hub.node.private_reading() as db:
+        asked = [each for status in ("pending", "accepted", "rejected") for each in gates.asked(db, repo.root, status)]
+    names = {f"{each.number:024x}": each for each in asked}
+    names |= {ask.hub.person(each.origin, each.person): each for each in asked}
+    found = names.get(wanted.user or wanted.user_id or wanted.request_id)
+    if found is None:
+        raise MissingError("nobody of this name asked for access")
+    if found.status == wanted.status:
+        raise MalformedError(f"this request is {wanted.status} already")
+    _settle(ask, repo, found.origin, found.person, wanted.status)
+    return answer({})
+
+
+def grant_access(ask: Ask) -> Response:
+    """Give somebody access who did not ask."""
+    _, repo = ask.own()
+    name, _, namespace = ask.json(Answered).user.partition("@")
+    if repo.gate == "open":
+        raise MalformedError("this repo is not gated: its files are there for everybody")
+    with ask.hub.node.private_reading() as db:
+        person = people.find(db, name)
+        standing = gates.status(db, repo.root, person.origin, person.id)
+    if namespace and resolve(ask.hub.node, namespace) != person.origin:
+        raise MissingError(f"no person {name[:100]!r} of {namespace[:100]!r} on this node")
+    if standing == "accepted":
+        raise MalformedError(f"{name} has access already")
+    _settle(ask, repo, person.origin, person.id, "accepted")
+    return answer({})
+
+
+def _settle(ask: Ask, repo: Repo, origin: str, person: str, status: str) -> None:
+    with ask.hub.node.private_writing() as db:
+        gates.settle(db, repo.root, origin, person, status, ask.hub.node.clock())
+
+
+def _target(ask: Ask, speaker: Speaker, wanted: Wanted) -> RepoId:
+    """The repo that a client means: of the speaker's member, unless it says otherwise."""
+    namespace, _, name = wanted.name.rpartition("/")
+    namespace = wanted.organization or namespace
+    owner = resolve(ask.hub.node, namespace) if namespace else speaker.origin
+    return RepoId(owner=owner, kind=wanted.type or "model", name=name)
+
+
+def _private(private: bool | None, visibility: str | None) -> bool | None:  # noqa: FBT001  as clients write it
+    """Whether a repo is to be private, from the two ways in which clients say it; None if they do not."""
+    match visibility:
+        case "private":
+            return True
+        case "public":
+            return False
+        case None:
+            return private
+        case _:
+            raise AbsentError(f"there is no visibility {visibility[:50]!r} here: a repo is public or private")
