@@ -5,6 +5,7 @@
 # make setup   the preparation alone
 # make reference  docs/reference.md, from the code
 # make messages   what is to be translated, into var/messages.pot, and from there into the catalogues that there are
+# make clients  the client libraries of the Hub, each in .venv/clients/<version>, for the tests that run them
 # make lock    pins and hashes of all dependencies, from pyproject.toml
 
 PORT ?= 8600
@@ -13,7 +14,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
-.PHONY: run setup test check bench lock reference messages format clean
+.PHONY: run setup test check clients bench lock reference messages format clean
 
 run: .venv/base.stamp
 	$(BIN)/concord --home "$(HOME_DIR)" serve --demo --port "$(PORT)"
@@ -21,6 +22,7 @@ run: .venv/base.stamp
 setup: .venv/dev.stamp
 
 test: .venv/dev.stamp
+	$(MAKE) clients || echo "the client libraries cannot be had: the tests that run them will say that they were skipped"
 	$(BIN)/python -m pytest -q
 
 check: .venv/dev.stamp
@@ -28,6 +30,10 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+CLIENTS := $(patsubst requirements/clients-%.in,%,$(wildcard requirements/clients-*.in))
+
+clients: $(CLIENTS:%=.venv/clients/%.stamp)
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m bench
@@ -52,6 +58,8 @@ lock: .venv/bin/python
 	$(COMPILE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) --extra dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra bench -c requirements/base.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	for version in $(CLIENTS); do \
+		$(COMPILE) requirements/clients-$$version.in -o requirements/clients-$$version.txt || exit 1; done
 
 # uv where it can be had, plain pip where not. Byte code is compiled now, so that no later start pays for it.
 .venv/bin/python:
@@ -68,6 +76,10 @@ lock: .venv/bin/python
 
 .venv/bench.stamp: .venv/dev.stamp requirements/bench.txt
 	sh requirements/install.sh bench
+	touch $@
+
+.venv/clients/%.stamp: .venv/bin/python requirements/clients-%.txt requirements/clients.sh
+	sh requirements/clients.sh $*
 	touch $@
 
 clean:

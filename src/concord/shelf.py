@@ -294,6 +294,8 @@ class Shelf:
 
     def conflicts(self, repo: Repo, thread: Thread) -> list[str]:
         """The files that a pull request changes, and its branch changed otherwise since."""
+        if thread.head is None:
+            return []
         put, removed = self.proposed(repo, thread)
         onto = repo.branches.get(thread.begun.onto)
         base, ours = self._base(repo, thread), self.tree(repo, repo.revisions[onto]) if onto else {}

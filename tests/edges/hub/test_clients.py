@@ -1,0 +1,130 @@
+"""Real clients from PyPI, each in an environment of its own (`make clients`), against a node that serves."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from concord.testing.processes import PATIENCE, Serving, serve
+from concord.testing.terminal import run
+
+ROOT = Path(__file__).parents[3]
+VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-*.txt"))
+JOURNEYS = "whoami_and_repos upload_and_download many_parts commits talk finding gates file_system".split()
+
+
+@pytest.fixture(scope="module")
+def home(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(founded, tmp_path_factory.mktemp("hub") / "home")
+
+
+@pytest.fixture(scope="module")
+def node(home: Path) -> Iterator[Serving]:
+    with serve(home, pull_every=0) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def token(home: Path) -> str:
+    return run("token", "create", home=home).out.strip()
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client library, installed in `place`, and the environment in which it meets the node."""
+
+    place: Path
+    env: dict[str, str]
+
+    def python(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return self.run(self.place / "bin" / "python", *words)
+
+    def hf(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return self.run(self.place / "bin" / "hf", *words)
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        done = subprocess.run(list(map(str, words)), env=self.env, capture_output=True, timeout=2 * PATIENCE, check=False)
+        assert done.returncode == 0, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+        return done
+
+
+@pytest.fixture(params=VERSIONS)
+def client(request: pytest.FixtureRequest, node: Serving, token: str, tmp_path: Path) -> Client:
+    place = ROOT / ".venv" / "clients" / request.param
+    if not (place / "bin" / "python").exists():
+        pytest.skip(f"huggingface_hub {request.param} is not prepared: say `make clients`")
+    env = {
+        "HF_ENDPOINT": node.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_TOKEN": token,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return Client(place, env)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_a_client_notices_no_difference(client: Client, journey: str, tmp_path: Path) -> None:
+    client.python(Path(__file__).with_name("journeys.py"), journey, tmp_path)
+
+
+def test_the_command_of_a_client_uploads_and_downloads(client: Client, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "words.txt").write_text("maji")
+    (source / "weights.bin").write_bytes(os.urandom(100_000))
+    repo = f"example-ke/cli-{client.place.name.replace('.', '-')}"
+    client.hf("upload", repo, source, ".", "--commit-message", "By hand")
+    client.hf("download", repo, "--local-dir", target)
+    for name in ("words.txt", "weights.bin"):
+        assert (target / name).read_bytes() == (source / name).read_bytes()
+
+
+def test_a_repo_that_was_downloaded_is_read_without_a_line(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    repo = f"example-ke/offline-{client.place.name.replace('.', '-')}"
+    client.hf("upload", repo, tmp_path / "a.txt", "a.txt")
+    code = f"import huggingface_hub as h; print(open(h.hf_hub_download({repo!r}, 'a.txt')).read())"
+    assert client.python("-c", code).stdout.strip() == b"a"
+    client.env["HF_HUB_OFFLINE"] = "1"
+    client.env["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    assert client.python("-c", code).stdout.strip() == b"a"
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed on this machine")
+def test_git_lfs_pushes_and_fetches_large_files(node: Serving, token: str, tmp_path: Path) -> None:
+    name = {"name": "example-ke/with-git"}
+    node.request("POST", "/api/repos/create", json.dumps(name).encode(), {"Authorization": f"Bearer {token}"})
+    content = os.urandom(1 << 20)
+    here, there = tmp_path / "here", tmp_path / "there"
+    url = f"{node.url.replace('://', f'://amina:{token}@')}/example-ke/with-git.git/info/lfs"
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "GIT_TERMINAL_PROMPT": "0"}
+
+    def git(folder: Path, *words: str) -> bytes:
+        line = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *words]
+        return subprocess.run(line, env=env, capture_output=True, timeout=PATIENCE, check=True).stdout
+
+    here.mkdir()
+    git(here, "init", "-q")
+    git(here, "lfs", "install", "--local")
+    git(here, "config", "lfs.url", url)
+    git(here, "remote", "add", "origin", f"{node.url}/example-ke/with-git.git")
+    git(here, "lfs", "track", "*.bin")
+    (here / "weights.bin").write_bytes(content)
+    git(here, "add", ".")
+    git(here, "commit", "-q", "-m", "Weights")
+    git(here, "lfs", "push", "origin", "--all")
+    shutil.copytree(here, there, ignore=shutil.ignore_patterns("lfs", "weights.bin"))
+    git(there, "config", "lfs.url", url)
+    git(there, "lfs", "fetch", "origin", "HEAD")
+    (fetched,) = [path for path in (there / ".git/lfs/objects").rglob("*") if path.is_file()]
+    assert fetched.read_bytes() == content
