@@ -8,6 +8,7 @@ Where they are stored is known here and nowhere else: today as blobs.
 """
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select
@@ -56,6 +57,13 @@ class Content:
         ForgedError if another digest was `expected`; TooLargeError over `size_max` bytes.
         """
         return self._node.blobs.put(pieces, size_max, expected)
+
+    def keep(self, content: bytes) -> str:
+        """Keep bytes that are in memory, unless they are here; their digest."""
+        digest = sha256(content).hexdigest()
+        if not self._node.blobs.have(digest):
+            self.write([content], digest)
+        return digest
 
     def give(self, repo: Repo, digests: Iterable[str]) -> None:
         """Let a repo have bytes that whoever asks was seen to have."""

@@ -111,7 +111,7 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def tell(request: Request, error: Exception) -> Response:
         status, words, kind = _explained(error)
         wait = error.wait if isinstance(error, TooManyError) else 0
-        if status >= 500:
+        if status >= 500 and status != 501:  # what is not offered is nobody's failure
             expected = isinstance(error, ConcordError | HTTPException)
             logger.error("%s %s: %s", request.method, request.url.path, words, exc_info=None if expected else error)
         if request.url.path.startswith("/peer/"):

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from concord.content import Content
 from concord.edges import access
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
-from concord.errors import MalformedError, MissingError, RefusedError, SignInError
+from concord.edges.hub.outline import Outlines
+from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.node import Node
@@ -35,6 +36,7 @@ class Hub:
         self.node = node
         self.shelf = Shelf(node)
         self.content = Content(node)
+        self.outlines = Outlines()
 
     def namespace(self, origin: str) -> str:
         """The first half of the ids of a member's repos."""
@@ -165,6 +167,3 @@ class Ask:
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON."""
     return Response(msgspec.json.encode(value), status, dict(headers or {}), media_type="application/json")
-
-
-__all__ = ["KINDS", "PREFIXES", "Ask", "Hub", "SignInError", "answer"]

@@ -191,12 +191,12 @@ class Taking:
         content = _content(said)
         if len(content) > attributes.REGULAR_MAX or attributes.is_binary(content, len(content)):
             raise MalformedError(f"{said.path}: files over 10 MB, and files that are not text, are sent as large files (LFS)")
-        digest, size = self._ask.hub.content.write([content])
+        digest = self._ask.hub.content.keep(content)
         self._new.add(digest)
         if len(self._new) >= CHANGES_HELD:
             self._ask.hub.content.give(self._repo, self._new)
             self._new.clear()
-        self._put.append(File(path=said.path, size=size, sha256=digest, oid=git_blob(content)))
+        self._put.append(File(path=said.path, size=len(content), sha256=digest, oid=git_blob(content)))
         if said.path == README:
             self._card = card(content)
 

@@ -15,7 +15,6 @@ from concord.edges import bodies
 from concord.edges.hub import commits, files, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
 from concord.edges.hub.failures import AbsentError, NoRepoError
-from concord.errors import MalformedError
 
 BODY_MAX = 8 << 20  # bytes of a body that is read whole
 Handler = Callable[[Ask], Response]
@@ -124,6 +123,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{_REPO}/revision/{{rev}}", repos.info),
     Operation("GET", _REPO, repos.info),
     Operation("GET", "/api/{type}/{name}", no_repo),
+    *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("tree", "revision", "paths-info")),
+    *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("commits", "commit", "preupload")),
     # What the Hub has besides
     *(
         Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here)
@@ -181,6 +182,3 @@ def _find(scope: Scope) -> tuple[Operation, dict[str, str]] | None:
 def _decoded(part: str) -> str:
     """A part of a path as it is meant. What is no UTF-8 keeps marks that no name has."""
     return unquote_to_bytes(part).decode(errors="replace")
-
-
-__all__ = ["OPERATIONS", "Door", "MalformedError", "asked"]

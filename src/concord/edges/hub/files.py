@@ -1,9 +1,6 @@
 """The files of a revision: listed, told of one by one, and sent."""
 
-from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -13,18 +10,17 @@ from starlette.responses import Response
 from concord.edges.hub import weights
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.failures import NoEntryError
+from concord.edges.hub.outline import Entry
 from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import entry, expanded
 from concord.edges.ranges import ranged
 from concord.errors import ErasedError, HeldError, MalformedError, MissingError
-from concord.ledger.record import Digest
 from concord.pillars.commons import File, Repo, Revision
-from concord.pillars.commons.tree import git_folders, git_oid
+from concord.pillars.commons.tree import git_oid
 
 PAGE = 1000
 PAGE_EXPANDED = 50
 PATHS_MAX = 20_000
-OUTLINES_KEPT = 4
 PRIVATE = {"Cache-Control": "private, no-store"}
 PUBLIC = {"Cache-Control": "public, max-age=0, must-revalidate"}
 FIXED = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -37,55 +33,12 @@ class Paths(msgspec.Struct):
     expand: bool = False
 
 
-@dataclass(frozen=True)
-class Folder:
-    """A folder of a tree, with the hash that git would give to it."""
-
-    path: str
-    oid: str
-
-
-Entry = File | Folder
-
-
-class Outline:
-    """A tree as listings show it: folders and files in one order, all of them and by folder."""
-
-    def __init__(self, tree: Mapping[str, File]) -> None:
-        oids = git_folders(tree)
-        folders = [Folder(path, oid) for path, oid in oids.items() if path]
-        self.all: list[Entry] = sorted([*tree.values(), *folders], key=_order)
-        self._keys = [_order(each) for each in self.all]
-        self._inside: dict[str, list[Entry]] = {path: [] for path in oids}
-        for each in self.all:
-            self._inside[each.path.rpartition("/")[0]].append(each)
-
-    def inside(self, folder: str, *, recursive: bool) -> Sequence[Entry] | None:
-        """What is in a folder ("": the whole), or None if there is no such folder."""
-        if folder not in self._inside:
-            return None
-        if not recursive:
-            return self._inside[folder]
-        if not folder:
-            return self.all
-        start = bisect_left(self._keys, folder.encode() + b"/")
-        return self.all[start : bisect_left(self._keys, folder.encode() + b"0")]  # "0" follows "/"
-
-    def find(self, path: str) -> Entry | None:
-        """The file or folder at a path."""
-        at = bisect_left(self._keys, path.encode())
-        return self.all[at] if at < len(self.all) and self.all[at].path == path else None
-
-
-_outlines: OrderedDict[Digest, Outline] = OrderedDict()
-
-
 def tree(ask: Ask) -> Response:
     """What is in a folder of a revision, in pages."""
     repo = ask.repo(ask.asker())
     revision = ask.revision(repo)
     folder = ask.words.get("path", "").strip("/")
-    found = _outline(ask, repo, revision).inside(folder, recursive=ask.flag("recursive"))
+    found = ask.hub.outlines.of(revision, ask.hub.shelf.tree(repo, revision)).inside(folder, recursive=ask.flag("recursive"))
     if found is None:
         raise NoEntryError(f"{ask.hub.name(repo.id)} has no folder {folder[:200]!r}", revision.oid)
     expand = ask.flag("expand")
@@ -98,7 +51,7 @@ def paths_info(ask: Ask) -> Response:
     repo = ask.repo(ask.asker())
     revision = ask.revision(repo)
     wanted = _paths(ask)
-    outline = _outline(ask, repo, revision)
+    outline = ask.hub.outlines.of(revision, ask.hub.shelf.tree(repo, revision))
     found = [each for path in dict.fromkeys(wanted.paths) if (each := outline.find(path.strip("/"))) is not None]
     return answer(_told(ask, repo, revision, found, expand=wanted.expand))
 
@@ -146,17 +99,6 @@ def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, 
     return headers | ask.provenance(revision)
 
 
-def _outline(ask: Ask, repo: Repo, revision: Revision) -> Outline:
-    """The outline of a revision. The last few are kept, because a long listing is asked for page by page."""
-    known = _outlines.get(revision.commit.tree)
-    if known is None:
-        known = Outline(ask.hub.shelf.tree(repo, revision))
-        _outlines[revision.commit.tree] = known
-        while len(_outlines) > OUTLINES_KEPT:
-            _outlines.popitem(last=False)
-    return known
-
-
 def _told(ask: Ask, repo: Repo, revision: Revision, found: Iterable[Entry], *, expand: bool) -> list[dict[str, Any]]:
     found = list(found)
     last = _last(ask, repo, revision, found) if expand else {}
@@ -202,7 +144,3 @@ def _paths(ask: Ask) -> Paths:
     except ValueError as e:
         raise MalformedError(f"a form that cannot be read: {e}") from e
     return Paths(form.get("paths", []), form.get("expand", [""])[0].lower() in ("1", "true"))
-
-
-def _order(each: Entry) -> bytes:
-    return each.path.encode()

@@ -156,4 +156,6 @@ def _name(name: str) -> str:
         found: str = msgspec.convert(name, RefName)
     except msgspec.ValidationError as e:
         raise MalformedError(f"{name[:100]!r} is no name of a branch or tag") from e
+    if found.startswith("refs/"):
+        raise MalformedError(f"{name[:100]!r} would look like a ref of another kind")
     return found

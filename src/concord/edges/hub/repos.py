@@ -70,9 +70,9 @@ def create(ask: Ask) -> Response:
     except RefusedError as e:
         there = ask.named(target.kind, f"{ask.hub.namespace(target.owner)}/{target.name}", speaker)
         raise TakenError(f"{e}", ask.base + ask.address(there)) from e
-    digest, size = ask.hub.content.write([ATTRIBUTES])
+    digest = ask.hub.content.keep(ATTRIBUTES)
     ask.hub.content.give(repo, [digest])
-    first = File(path=NAME, size=size, sha256=digest, oid=git_blob(ATTRIBUTES))
+    first = File(path=NAME, size=len(ATTRIBUTES), sha256=digest, oid=git_blob(ATTRIBUTES))
     ask.hub.shelf.commit(speaker, repo, Draft("main", FIRST, put=[first]))
     return answer({"url": ask.base + ask.address(repo), "name": ask.hub.name(repo.id), "id": repo.root[:24]})
 
