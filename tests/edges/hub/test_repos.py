@@ -8,8 +8,10 @@ from asking import Person, failure, file, large
 from starlette.testclient import TestClient
 
 from concord.node import Node
+from concord.pillars.commons import File
 from concord.server import build
-from concord.testing import Clock
+from concord.shelf import Draft, Shelf
+from concord.testing import Clock, everything
 
 
 def test_whoami_tells_the_namespace_and_what_the_token_may_do(owner: Person, nobody: Person, person: Callable[..., Person]) -> None:
@@ -147,6 +149,27 @@ def test_the_bytes_of_others_are_not_had_by_naming_their_digest(owner: Person, o
     assert other.commit(theirs, forged).status_code == 400
     (told,) = other.batch(theirs, b"\0secret").json()["objects"]
     assert "actions" in told, "whether bytes are here is told to nobody who was not seen to have them"
+
+
+def test_the_bytes_of_others_are_not_had_by_saying_their_digest_in_ones_own_log(other: Person, nobody: Person, node: Node) -> None:
+    """Whoever has a log can say any commit in it, past this door; other nodes read it."""
+    theirs = other.open("mine")
+    personal = node.blobs.detach(b"a name", "text/plain", b"s" * 32)
+    shelf = Shelf(node)
+    repo = shelf.find(shelf.repo_id("model", "br", "mine"), None)
+    named = File(path="x", size=personal.size, sha256=personal.digest)
+    shelf.commit(everything(repo.id.owner), repo, Draft("main", "Forged", put=[named]))
+    assert [each["path"] for each in nobody.get(f"/api/models/{theirs}/tree/main").json()] == [".gitattributes", "x"]
+    for person in (nobody, other):
+        answer = person.get(f"/{theirs}/resolve/main/x")
+        assert failure(answer) == (404, "EntryNotFound")
+        assert "not on this node" in answer.json()["error"]
+    copied = {"key": "lfsFile", "value": {"path": "y", "algo": "sha256", "oid": personal.digest}}
+    other.commit(theirs, copied)
+    assert failure(nobody.get(f"/{theirs}/resolve/main/y")) == (404, "EntryNotFound")
+    asked = {"operation": "download", "objects": [{"oid": personal.digest, "size": 1}]}
+    (told,) = nobody.post(f"/{theirs}.git/info/lfs/objects/batch", asked).json()["objects"]
+    assert told["error"]["code"] == 404
 
 
 # Gates

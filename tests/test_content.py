@@ -1,0 +1,52 @@
+"""The bytes of repos: read through a repo that has them, and through no other."""
+
+from hashlib import sha256
+
+import pytest
+
+from concord.content import Content
+from concord.errors import ForgedError, HeldError, MissingError, TooLargeError
+from concord.ledger.blobs import Hold
+from concord.shelf import Shelf
+from concord.testing import Clock, everything, states
+
+
+def test_bytes_are_read_through_a_repo_that_has_them() -> None:
+    node = states.young(Clock())
+    shelf, content = Shelf(node), Content(node)
+    speaker = everything(node.holdings.hosted()[0])
+    one, two = (shelf.open(speaker, "model", name, private=False) for name in ("one", "two"))
+    digest, size = content.write([b"by", b"tes"])
+    assert (digest, size, content.keep(b"bytes")) == (sha256(b"bytes").hexdigest(), 5, digest)
+    for repo in (one, two):
+        with pytest.raises(MissingError, match="not on this node"):
+            content.size(repo, digest)
+    content.give(one, [digest])
+    content.give(one, [digest, "ab" * 32])
+    assert content.have(one, [digest, "ab" * 32]) == {digest}
+    assert (content.size(one, digest), b"".join(content.read(one, digest, 1, 3))) == (5, b"yt")
+    with pytest.raises(MissingError):
+        content.read(two, digest)
+    node.blobs.hold(digest, Hold(by="safety", reason="it harms", at=1))
+    with pytest.raises(HeldError):
+        content.read(one, digest)
+    node.blobs.release(digest, "safety")
+    content.forget(one)
+    assert content.have(one, [digest]) == set()
+
+
+def test_what_is_not_as_expected_is_not_kept() -> None:
+    content = Content(states.young(Clock()))
+    with pytest.raises(ForgedError):
+        content.write([b"other"], sha256(b"bytes").hexdigest())
+    with pytest.raises(TooLargeError):
+        content.write([b"bytes"], size_max=4)
+
+
+def test_many_digests_are_asked_for_at_once() -> None:
+    node = states.young(Clock())
+    content, speaker = Content(node), everything(node.holdings.hosted()[0])
+    repo = Shelf(node).open(speaker, "model", "many", private=True)
+    digests = [content.keep(b"%d" % number) for number in range(1200)]
+    content.give(repo, digests)
+    assert content.have(repo, digests) == set(digests)
