@@ -164,9 +164,12 @@ def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> 
     return repo
 
 
-def _turn(said: Said) -> tuple[int, str, int]:
-    """When it counts: as it is dated; of one second, one log after another, each in its own order."""
-    return said.record.at, said.record.by, said.index or 0
+def _turn(said: Said) -> tuple[int, str, int, str]:
+    """When it counts: as it is dated; of one second, one log after another, each in its own order.
+
+    What stands in no log yet is in its order already, and stays so.
+    """
+    return said.record.at, said.record.by, said.index or 0, "" if said.index is None else said.leaf
 
 
 def _owner_said(identity: RepoId, repo: Repo | None, said: Said, late: list[Said]) -> Repo | None:
