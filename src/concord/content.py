@@ -4,7 +4,8 @@ A commit names files by SHA-256, and anybody can name any. So bytes are read onl
 brought them: a commit that names the digest of another's private file, or of a person's particulars, gives nobody the bytes.
 Bytes that several repos have are stored once.
 
-Where they are stored is known here and nowhere else: today as blobs.
+Where they are stored is known here and nowhere else: small files as blobs, large ones as chunks, so that what two versions share is
+kept once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from sqlalchemy import delete, insert, select
 
-from concord.errors import MissingError
+from concord.errors import MissingError, TooLargeError
+from concord.ledger.chunks import Entry
 from concord.node import Node
 from concord.pillars.commons import Repo
 from concord.private.tables import content as table
@@ -39,30 +41,38 @@ class Content:
             for start in range(0, len(wanted), AT_ONCE):
                 among = table.c.sha256.in_(wanted[start : start + AT_ONCE])
                 found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == repo.root, among)))
-        return {digest for digest in found if self._node.blobs.have(digest)}
+        return {digest for digest in found if self._node.blobs.have(digest) or self._entry(digest)}
 
     def size(self, repo: Repo, digest: str) -> int:
         """How many bytes; the errors are those of `read`."""
         self._check(repo, digest)
-        return self._node.blobs.size(digest)
+        entry = self._entry(digest)
+        return entry.size if entry else self._node.blobs.size(digest)
 
     def read(self, repo: Repo, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes [start, stop) in pieces. MissingError, HeldError or ErasedError if they may not be had."""
         self._check(repo, digest)
-        return self._node.blobs.get(digest, start, stop)
+        entry = self._entry(digest)
+        return self._node.chunks.read(entry.hash, start, stop) if entry else self._node.blobs.get(digest, start, stop)
 
-    def write(self, pieces: Iterable[bytes], expected: str | None = None, size_max: int | None = None) -> tuple[str, int]:
-        """Keep bytes; their digest and size. They are content of a repo once it has them (`give`).
+    def xet(self, digest: str) -> str | None:
+        """The Xet hash of a large file that is here, or None."""
+        entry = self._entry(digest)
+        return entry.hash if entry else None
+
+    def take(self, pieces: Iterable[bytes], expected: str, size_max: int) -> tuple[str, int]:
+        """Keep a large file, of which only what is new is stored; its digest and size. A repo has it once it is given it.
 
         ForgedError if another digest was `expected`; TooLargeError over `size_max` bytes.
         """
-        return self._node.blobs.put(pieces, size_max, expected)
+        entry = self._node.chunks.ingest(_bounded(pieces, size_max), self._node.clock(), expected)
+        return entry.sha256, entry.size
 
     def keep(self, content: bytes) -> str:
         """Keep bytes that are in memory, unless they are here; their digest."""
         digest = sha256(content).hexdigest()
         if not self._node.blobs.have(digest):
-            self.write([content], digest)
+            self._node.blobs.put([content])
         return digest
 
     def give(self, repo: Repo, digests: Iterable[str]) -> None:
@@ -79,6 +89,24 @@ class Content:
         with self._node.private_writing() as db:
             db.execute(delete(table).where(table.c.repo == repo.root))
 
+    def brought(self, digest: str) -> set[str]:
+        """The roots of the repos to which somebody brought these bytes, or this xorb."""
+        with self._node.private_reading() as db:
+            return set(db.scalars(select(table.c.repo).where(table.c.sha256 == digest)))
+
     def _check(self, repo: Repo, digest: str) -> None:
         if not self.have(repo, [digest]):
             raise MissingError(f"the bytes of {digest} are not on this node")
+        self._node.blobs.check_allowed(digest)
+
+    def _entry(self, digest: str) -> Entry | None:
+        return self._node.chunks.by_digest(digest)
+
+
+def _bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if count > most:
+            raise TooLargeError(f"more than {most} bytes")
+        yield piece

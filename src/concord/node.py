@@ -7,6 +7,7 @@ also the one place where it is decided who may say what (`Node.say`).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from threading import RLock
 from typing import Any
 
@@ -18,6 +19,7 @@ from concord.errors import ClockError, DamagedError, MalformedError, MissingErro
 from concord.ledger import evidence, witness
 from concord.ledger import identity as identities
 from concord.ledger.blobs import Blobs, Tombstone
+from concord.ledger.chunks import Chunks
 from concord.ledger.evidence import Evidence
 from concord.ledger.holdings import Holdings
 from concord.ledger.identity import Identity
@@ -84,6 +86,11 @@ class Node:
         tables.prepare(private)
         self.charter = self._stored_charter()
         self.view = View(view_engine, PILLARS, self.organisation)
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """The chunk store under the blobs. Opened when it is first needed."""
+        return Chunks(self.blobs.root / "chunks")
 
     # The organisation
 

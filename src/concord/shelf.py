@@ -124,6 +124,13 @@ class Shelf:
             return None
         return found if found.root == root else None
 
+    def is_open(self, root: str) -> bool:
+        """Whether the repo that the record `root` opened is public, and given to everybody."""
+        with self.node.reading() as db:
+            repo = commons_view.opened_by(db, root)
+        found = self.rooted(repo.owner, repo.kind, repo.name, root) if repo else None
+        return found is not None and not found.private and found.gate == "open"
+
     def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
         """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
         with self.node.reading() as db:

@@ -184,16 +184,20 @@ class Blobs:
         """The marks on a blob."""
         return self._read_note(digest, ".hold", list[Hold]) or []
 
-    def _served(self, digest: str) -> Path:
+    def check_allowed(self, digest: str) -> None:
+        """HeldError or ErasedError if the bytes may not be served, wherever they are kept."""
         tombstone = self.erased(digest)
         if tombstone is not None:
             raise ErasedError(f"blob {digest} was erased: {tombstone.reason}")
-        path = self._path(digest)
-        if not path.is_file():
-            raise MissingError(f"no blob {digest} here")
         marks = self.holds(digest)
         if marks:
             raise HeldError(f"blob {digest} is held: {'; '.join(mark.reason for mark in marks)}")
+
+    def _served(self, digest: str) -> Path:
+        path = self._path(digest)
+        if not path.is_file() and self.erased(digest) is None:
+            raise MissingError(f"no blob {digest} here")
+        self.check_allowed(digest)
         return path
 
     def _path(self, digest: str, suffix: str = "") -> Path:

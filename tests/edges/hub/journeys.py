@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
 VERSION = tuple(map(int, huggingface_hub.__version__.split(".")[:2]))
 api = HfApi()
 namespace = api.whoami()["name"]
-tag = f"v{'-'.join(map(str, VERSION))}"  # so that no client meets the repos of another
+tag = f"v{'-'.join(map(str, VERSION))}-{os.environ['JOURNEY_WAY']}"  # so that no client meets the repos of another
 README = b"""---
 license: mit
 language: sw

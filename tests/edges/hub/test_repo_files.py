@@ -54,7 +54,7 @@ def test_an_entry_is_told_with_the_commit_that_made_it_and_without_a_verdict(rep
     }
     assert told["w.bin"]["securityFileStatus"]["status"] == "unscanned"
     assert told["w.bin"]["lfs"] == {"oid": large("w.bin", b"\0large")["value"]["oid"], "size": 6, "pointerSize": 126}
-    assert "xetHash" not in told["w.bin"]
+    assert len(told["w.bin"]["xetHash"]) == 64
 
 
 def test_paths_are_told_of_and_what_is_not_there_is_passed_over(repo: str, nobody: Person) -> None:
@@ -106,7 +106,9 @@ def test_a_file_is_sent_with_what_clients_read(repo: str, owner: Person, nobody:
     headers = nobody.ask("HEAD", f"/{repo}/resolve/main/w.bin").headers
     oid = large("w.bin", b"\0large")["value"]["oid"]
     assert (headers["ETag"], headers["X-Linked-Etag"], headers["X-Linked-Size"]) == (f'"{oid}"', f'"{oid}"', "6")
-    assert not [name for name in headers if "xet" in name.lower()]
+    assert len(headers["X-Xet-Hash"]) == 64
+    assert f'/xet-read-token/{headers["X-Repo-Commit"]}>; rel="xet-auth"' in headers["Link"]
+    assert 'rel="provenance"' in headers["Link"]
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ class Taking:
                 raise MalformedError(f"{each.path}: the large file {each.oid[:64]} was not sent to this repo")
             if each.size not in (None, size):
                 raise MalformedError(f"{each.path}: the large file {each.oid} has {size} bytes, and not {each.size}")
-            found.append(File(path=each.path, size=size, sha256=each.oid))
+            found.append(File(path=each.path, size=size, sha256=each.oid, xet=self._ask.hub.content.xet(each.oid)))
         return found
 
 

@@ -12,9 +12,10 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from concord.edges import bodies
-from concord.edges.hub import commits, files, lfs, people, refs, repos, search, talk
+from concord.edges.hub import cas, commits, files, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
 from concord.edges.hub.failures import AbsentError, NoRepoError
+from concord.xet.xorb import STORED_MAX
 
 BODY_MAX = 8 << 20  # bytes of a body that is read whole
 Handler = Callable[[Ask], Response]
@@ -111,6 +112,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/lfs/upload/{ticket}", lfs.complete),
     Operation("GET", "/lfs/download/{ticket}", lfs.download),
     Operation("POST", f"{_REPO}/lfs-files/duplicate", lfs.duplicate),
+    # Chunk by chunk
+    Operation("GET", f"{_REPO}/xet-read-token/{{rev}}", cas.read_token),
+    Operation("GET", f"{_REPO}/xet-write-token/{{rev}}", cas.write_token),
+    Operation("POST", "/cas/v1/xorbs/default/{hash}", taker=cas.put_xorb, most=STORED_MAX),
+    Operation("POST", "/cas/v1/shards", cas.put_shard, most=cas.SHARD_MAX),
+    Operation("GET", "/cas/v1/reconstructions/{hash}", cas.reconstruction),
+    Operation("GET", "/cas/v1/chunks/default-merkledb/{hash}", cas.chunk),
+    Operation("GET", "/cas/xorbs/{ticket}", cas.xorb),
+    Operation("POST", "/cas/v1/telemetry", nothing),
     # Discussions
     Operation("GET", f"{_REPO}/discussions", talk.listing),
     Operation("POST", f"{_REPO}/discussions", talk.begin),

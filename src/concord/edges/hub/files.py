@@ -96,7 +96,15 @@ def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, 
     headers = {"X-Repo-Commit": revision.oid, "Content-Disposition": f"inline; filename*=UTF-8''{name}", **caching}
     if file.large:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
-    return headers | ask.provenance(revision)
+    links = [link for link in (ask.provenance(revision).get("Link"), _xet_link(ask, repo, revision, file)) if link]
+    headers |= {"X-Xet-Hash": file.xet} if file.xet else {}
+    return headers | ({"Link": ", ".join(links)} if links else {})
+
+
+def _xet_link(ask: Ask, repo: Repo, revision: Revision, file: File) -> str | None:
+    """Where a client gets the ticket to have the file chunk by chunk."""
+    address = f"{ask.base}/api/{repo.id.kind}s/{quote(ask.hub.name(repo.id))}/xet-read-token/{revision.oid}"
+    return f'<{address}>; rel="xet-auth"' if file.xet else None
 
 
 def _told(ask: Ask, repo: Repo, revision: Revision, found: Iterable[Entry], *, expand: bool) -> list[dict[str, Any]]:

@@ -6,11 +6,9 @@ that only this node can make. Whoever has the address can send these very bytes,
 
 import os
 import shutil
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from hashlib import sha256
-from hmac import compare_digest, new
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
@@ -18,21 +16,22 @@ from typing import Any, Literal
 import msgspec
 from starlette.responses import Response
 
+from concord.edges.hub import tickets
 from concord.edges.hub.asking import Ask, answer
+from concord.edges.hub.tickets import Ticket, What
 from concord.edges.ranges import ranged
-from concord.errors import ForgedError, MalformedError, MissingError, RefusedError
+from concord.errors import ForgedError, MalformedError, MissingError
 from concord.ledger.record import Digest
 from concord.pillars.commons import Repo
-from concord.private import tables
 
 MEDIA = "application/vnd.git-lfs+json"
 SIZE_MAX = 1 << 40  # bytes of one file
 OBJECTS_MAX = 1000
 PART_MIN = 16 << 20  # bytes
 PARTS = 1000  # at most so many parts; a larger file has larger ones
+XET = "xet"  # the transfer of clients that can send chunk by chunk (`concord.edges.hub.cas`)
 HOURS = 6  # for which an address is good
 STALE = 2 * 86_400  # seconds after which parts of an upload that was given up are cleared away
-KEY = "ticket key"  # the name in node.db of what seals tickets
 
 
 class Object(msgspec.Struct):
@@ -86,26 +85,6 @@ class Duplicate(msgspec.Struct):
     files: list[Copied]
 
 
-class Place(msgspec.Struct, array_like=True):
-    """The repo of a ticket: where it was found, and its root, so that no other is taken for it later."""
-
-    kind: Literal["model", "dataset", "space"]
-    owner: str
-    name: str
-    root: str
-
-
-class Ticket(msgspec.Struct, array_like=True):
-    """What an address is good for. `expires` in POSIX seconds; `part` is 0 unless it is for one part."""
-
-    what: Literal["upload", "part", "verify", "download"]
-    place: Place
-    oid: str
-    size: int
-    expires: int
-    part: int = 0
-
-
 def batch(ask: Ask) -> Response:
     """Which large files are to be sent, and where; or where they are to be had."""
     wanted = ask.json(Batch)
@@ -116,6 +95,8 @@ def batch(ask: Ask) -> Response:
         told = [_download(ask, repo, each) for each in wanted.objects]
         return _answer({"transfer": "basic", "objects": told, "hash_algo": "sha256"})
     repo = ask.repo(ask.publisher())
+    if XET in wanted.transfers:
+        return _answer({"transfer": XET, "objects": [{"oid": each.oid, "size": each.size} for each in wanted.objects]})
     _clear(ask)
     here = ask.hub.content.have(repo, {each.oid for each in wanted.objects})
     multipart = "multipart" in wanted.transfers and any(each.size > 2 * PART_MIN for each in wanted.objects)
@@ -126,7 +107,7 @@ def batch(ask: Ask) -> Response:
 def upload(ask: Ask, body: Iterator[bytes]) -> Response:
     """Take a large file whole. ForgedError if it is another one than the ticket says."""
     ticket = _ticket(ask, "upload")
-    digest, size = ask.hub.content.write(body, ticket.oid, ticket.size)
+    digest, size = ask.hub.content.take(body, ticket.oid, ticket.size)
     _given(ask, ticket, size)
     return Response(status_code=200, headers={"ETag": f'"{digest}"'})
 
@@ -165,7 +146,7 @@ def complete(ask: Ask) -> Response:
     known = set(folder.iterdir()) if folder.is_dir() else set()
     if wanted.oid != ticket.oid or numbers != list(range(1, count + 1)) or not set(paths) <= known:
         raise MalformedError(f"not all of the {count} parts of {ticket.oid} are here")
-    _, size = ask.hub.content.write(_joined(paths), ticket.oid, ticket.size)
+    _, size = ask.hub.content.take(_joined(paths), ticket.oid, ticket.size)
     _given(ask, ticket, size)
     shutil.rmtree(folder, ignore_errors=True)
     return answer({"success": True})
@@ -234,47 +215,17 @@ def _download(ask: Ask, repo: Repo, each: Object) -> dict[str, Any]:
     return told | {"actions": {"download": {"href": _address(ask, repo, "download", each, told["size"])}}}
 
 
-def _address(ask: Ask, repo: Repo, what: Any, each: Object, size: int, number: int = 0) -> str:
+def _address(ask: Ask, repo: Repo, what: What, each: Object, size: int, number: int = 0) -> str:
     """Where to send, verify or have a file, or a part of one."""
-    place = Place(repo.id.kind, repo.id.owner, repo.id.name, repo.root)
-    ticket = Ticket(what, place, each.oid, size, ask.hub.node.clock() + HOURS * 3600, number)
-    raw = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
-    return f"{ask.base}/lfs/{what}/{raw}.{_seal(ask, raw)}"
+    return f"{ask.base}/lfs/{what}/{tickets.write(ask.hub.node, what, repo, each.oid, size, HOURS * 3600, number)}"
 
 
-def _ticket(ask: Ask, what: str) -> Ticket:
-    """The ticket of the address. RefusedError if it is for something else, too old, or not sealed here."""
-    raw, _, seal = ask.words["ticket"].partition(".")
-    if not compare_digest(seal.encode(), _seal(ask, raw).encode()):
-        raise RefusedError("this address is none that this node gave")
-    ticket = msgspec.json.decode(urlsafe_b64decode(raw + "=" * (-len(raw) % 4)), type=Ticket)
-    if ticket.what != what or ticket.expires <= ask.hub.node.clock():
-        raise RefusedError("this address is for something else, or no longer good. Ask for another one")
-    return ticket
-
-
-def _seal(ask: Ask, raw: str) -> str:
-    return new(_key(ask), raw.encode(), sha256).hexdigest()
-
-
-def _key(ask: Ask) -> bytes:
-    """What seals tickets: made when it is first needed, and kept by this node."""
-    with ask.hub.node.private_reading() as db:
-        key = tables.get(db, KEY)
-    if key is None:
-        with ask.hub.node.private_writing() as db:
-            key = tables.get(db, KEY) or token_hex(32)
-            tables.put(db, KEY, key)
-    return bytes.fromhex(key)
+def _ticket(ask: Ask, what: What) -> Ticket:
+    return tickets.read(ask.hub.node, ask.words["ticket"], what)
 
 
 def _repo(ask: Ask, ticket: Ticket) -> Repo:
-    """The repo of a ticket. MissingError if it is gone, or another one is called so now."""
-    place = ticket.place
-    repo = ask.hub.shelf.rooted(place.owner, place.kind, place.name, place.root)
-    if repo is None:
-        raise MissingError("the repo of this address is gone")
-    return repo
+    return tickets.repo(ask.hub.shelf, ticket)
 
 
 def _given(ask: Ask, ticket: Ticket, size: int) -> None:

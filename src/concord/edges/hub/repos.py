@@ -126,6 +126,7 @@ def info(ask: Ask) -> Response:
     tree = ask.hub.shelf.tree(repo, revision) if revision else {}
     told["cardData"] = front_matter(ask.hub, repo, tree)
     told["siblings"] = [sibling(file, blobs=ask.flag("blobs")) for file in ordered(tree)]
+    told["xetEnabled"] = True
     told["usedStorage"] = sum(file.size for file in tree.values())
     if repo.id.kind == "model":
         told |= weights.described(ask.hub.content, repo, tree)

@@ -34,6 +34,8 @@ def entry(file: File, last: Revision | None = None) -> dict[str, Any]:
     told: dict[str, Any] = {"type": "file", "oid": git_oid(file), "size": file.size, "path": file.path}
     if file.large:
         told["lfs"] = large(file)
+    if file.xet:
+        told["xetHash"] = file.xet
     return told | expanded(last, scanned=True)
 
 

@@ -159,6 +159,12 @@ def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
     return found
 
 
+def opened_by(db: Connection, leaf: str) -> RepoId | None:
+    """The repo that the record with this leaf hash opened, under its name of then; None if that stands in no log."""
+    row_ = db.execute(select(said.c.owner, said.c.kind, said.c.name).where(said.c.leaf == leaf, said.c.what == "open")).first()
+    return RepoId(owner=row_[0], kind=row_[1], name=row_[2]) if row_ else None
+
+
 def pointers(db: Connection, repo: RepoId, names: set[str]) -> list[Pointer]:
     """All that was said of a repo under any of its `names`, each log's in its order."""
     about = _about(repo, names)

@@ -1,0 +1,169 @@
+"""The Xet protocol: large files come and go chunk by chunk, so that what is here already is not sent again.
+
+A client asks the Hub door for a ticket to read or write the files of one repo, and shows it at the addresses below `/cas`. What it
+sends is verified to the last chunk before anything of it counts (`concord.ledger.chunks`). The newer addresses of the protocol (v2)
+are not there, and clients fall back.
+
+Two answers reach further than they must. Who asks for a chunk is told all that surrounds it, so that the next question need not be
+asked. And what an upload that was cut had brought counts for the next try, for the same repo.
+
+Nobody learns of chunks by asking: only those of files that were brought to the repo of the ticket, or to an open one, are told.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from starlette.responses import Response
+
+from concord.edges.hub import tickets
+from concord.edges.hub.asking import Ask, answer
+from concord.edges.hub.tickets import Ticket, What
+from concord.edges.ranges import UnsatisfiableError, parse_range, ranged
+from concord.errors import MalformedError, MissingError, RefusedError, SignInError
+from concord.ledger.blobs import PIECE
+from concord.ledger.chunks import Fetch, Reconstruction
+from concord.pillars.commons import Repo
+
+HOURS = 3  # for which a ticket, and an answer about chunks, is good
+SHARD_MAX = 32 << 20  # bytes: one of a terabyte's upload has fewer
+FILE_MAX = 1 << 40  # bytes of one file
+
+
+class Word(msgspec.Struct, rename="camel"):
+    """What a client needs to speak the protocol."""
+
+    cas_url: str
+    access_token: str
+    exp: int
+
+
+def read_token(ask: Ask) -> Response:
+    """A ticket to read the files of a repo."""
+    repo = ask.served(ask.asker())
+    ask.revision(repo)
+    return _token(ask, repo, "xet-read")
+
+
+def write_token(ask: Ask) -> Response:
+    """A ticket to send files to a repo."""
+    return _token(ask, ask.repo(ask.publisher()), "xet-write")
+
+
+def put_xorb(ask: Ask, body: Iterator[bytes]) -> Response:
+    """Take a xorb."""
+    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-write"))
+    name = ask.words["hash"]
+    new = ask.hub.node.chunks.put_xorb(name, body, ask.hub.node.clock())
+    ask.hub.content.give(repo, [name])
+    return answer({"was_inserted": new})
+
+
+def put_shard(ask: Ask) -> Response:
+    """Take the files of a shard, which are content of the repo from then on."""
+    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-write"))
+    if len(ask.body) > SHARD_MAX:
+        raise MalformedError(f"a shard of {len(ask.body)} bytes, over {SHARD_MAX}")
+    entries = ask.hub.node.chunks.put_shard(ask.body, ask.hub.node.clock(), FILE_MAX)
+    ask.hub.content.give(repo, [entry.sha256 for entry in entries])
+    return answer({"result": 1})
+
+
+def reconstruction(ask: Ask) -> Response:
+    """How to put a file, or a range of it, together."""
+    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-read"))
+    chunks = ask.hub.node.chunks
+    entry = chunks.by_hash(ask.words["hash"])
+    if entry is None:
+        raise MissingError(f"no file {ask.words['hash']} here")
+    size = ask.hub.content.size(repo, entry.sha256)
+    try:
+        start, stop = parse_range(ask.request.headers.get("range"), size) or (0, size)
+    except UnsatisfiableError as e:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{e.size}"})
+    found = chunks.reconstruction(entry.hash, start, stop)
+    return Response(status_code=416) if found is None else answer(_told(ask, repo, found))
+
+
+def xorb(ask: Ask) -> Response:
+    """The bytes of a xorb that the address is good for."""
+    ticket = tickets.read(ask.hub.node, ask.words["ticket"], "xorb")
+    tickets.repo(ask.hub.shelf, ticket)
+    path = ask.hub.node.chunks.open_xorb(ticket.oid)
+    size = path.stat().st_size
+    start, stop = parse_range(ask.request.headers.get("range"), size) or (0, size)
+    if start < ticket.part or stop > ticket.part + ticket.size:
+        raise RefusedError("this address is for other bytes of this xorb")
+
+    def read(first: int, end: int) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            file.seek(first)
+            while first < end and (piece := file.read(min(PIECE, end - first))):
+                first += len(piece)
+                yield piece
+
+    return ranged(ask.request, size, read, ticket.oid)
+
+
+def chunk(ask: Ask) -> Response:
+    """What surrounds a chunk that the client has and may build on, as a shard."""
+    ticket = _shown(ask, "xet-write")
+    repo = tickets.repo(ask.hub.shelf, ticket)
+    node, content = ask.hub.node, ask.hub.content
+
+    def may_see(name: str) -> bool:
+        entry = node.chunks.by_hash(name)
+        roots = content.brought(entry.sha256) if entry else set[str]()
+        return repo.root in roots or any(ask.hub.shelf.is_open(root) for root in roots)
+
+    def is_own(name: str) -> bool:
+        return repo.root in content.brought(name)
+
+    found = node.chunks.neighbourhood(ask.words["hash"], may_see, is_own, node.clock(), HOURS * 3600)
+    if found is None:
+        raise MissingError("no such chunk here")
+    return Response(found, media_type="application/octet-stream")
+
+
+def _token(ask: Ask, repo: Repo, what: What) -> Response:
+    node = ask.hub.node
+    word = Word(f"{ask.base}/cas", tickets.write(node, what, repo, "", 0, HOURS * 3600), node.clock() + HOURS * 3600)
+    headers = {
+        "X-Xet-Cas-Url": word.cas_url,
+        "X-Xet-Access-Token": word.access_token,
+        "X-Xet-Token-Expiration": str(word.exp),
+        "Cache-Control": "private, no-store",
+    }
+    return answer(word, headers=headers)
+
+
+def _shown(ask: Ask, what: What) -> Ticket:
+    """The ticket that the client shows in place of a token; one to write is also one to read."""
+    kind, _, sealed = ask.request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not sealed:
+        raise SignInError("show the ticket that the Hub door gave")
+    try:
+        return tickets.read(ask.hub.node, sealed, what)
+    except RefusedError:
+        if what != "xet-read":
+            raise
+        return tickets.read(ask.hub.node, sealed, "xet-write")
+
+
+def _told(ask: Ask, repo: Repo, found: Reconstruction) -> dict[str, object]:
+    return {
+        "offset_into_first_range": found.skip,
+        "terms": [
+            {"hash": span.xorb, "unpacked_length": span.size, "range": {"start": span.start, "end": span.stop}}
+            for span in found.spans
+        ],
+        "fetch_info": {name: [_fetch(ask, repo, name, each) for each in fetches] for name, fetches in found.fetches.items()},
+    }
+
+
+def _fetch(ask: Ask, repo: Repo, name: str, each: Fetch) -> dict[str, object]:
+    sealed = tickets.write(ask.hub.node, "xorb", repo, name, each.end - each.first, HOURS * 3600, each.first)
+    return {
+        "range": {"start": each.start, "end": each.stop},
+        "url": f"{ask.base}/cas/xorbs/{sealed}",
+        "url_range": {"start": each.first, "end": each.end - 1},
+    }

@@ -1,0 +1,86 @@
+"""Tickets: what their holder may do with one file of one repo, until when, with a seal that only this node can make.
+
+They stand in addresses that clients are sent to, and in place of a token at the door of the Xet protocol.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+from hmac import compare_digest, new
+from secrets import token_hex
+from typing import Literal
+
+import msgspec
+
+from concord.errors import MissingError, RefusedError
+from concord.node import Node
+from concord.pillars.commons import Repo
+from concord.private import tables
+from concord.shelf import Shelf
+
+What = Literal["upload", "part", "verify", "download", "xet-read", "xet-write", "xorb"]
+KEY = "ticket key"  # the name in node.db of what seals tickets
+
+
+class Place(msgspec.Struct, array_like=True):
+    """The repo of a ticket: where it was found, and its root, so that no other is taken for it later."""
+
+    kind: Literal["model", "dataset", "space"]
+    owner: str
+    name: str
+    root: str
+
+
+class Ticket(msgspec.Struct, array_like=True):
+    """What is allowed: `what` with the bytes named `oid`, of which there are `size`, until `expires` (POSIX seconds).
+
+    `part` is the number of a part of an upload, or where in a xorb the bytes begin.
+    """
+
+    what: What
+    place: Place
+    oid: str
+    size: int
+    expires: int
+    part: int = 0
+
+
+def write(node: Node, what: What, repo: Repo, oid: str, size: int, life: int, part: int = 0) -> str:
+    """A ticket that is good for `life` seconds, sealed."""
+    place = Place(repo.id.kind, repo.id.owner, repo.id.name, repo.root)
+    raw = urlsafe_b64encode(msgspec.json.encode(Ticket(what, place, oid, size, node.clock() + life, part))).decode().rstrip("=")
+    return f"{raw}.{_seal(node, raw)}"
+
+
+def read(node: Node, sealed: str, what: What) -> Ticket:
+    """The ticket. RefusedError if it is for something else, too old, or not sealed here."""
+    raw, _, seal = sealed.partition(".")
+    if not compare_digest(seal.encode(), _seal(node, raw).encode()):
+        raise RefusedError("this address is none that this node gave")
+    ticket = msgspec.json.decode(urlsafe_b64decode(raw + "=" * (-len(raw) % 4)), type=Ticket)
+    if ticket.what != what or ticket.expires <= node.clock():
+        raise RefusedError("this address is for something else, or no longer good. Ask for another one")
+    return ticket
+
+
+def repo(shelf: Shelf, ticket: Ticket) -> Repo:
+    """The repo of a ticket. MissingError if it is gone, or another one is called so now."""
+    place = ticket.place
+    found = shelf.rooted(place.owner, place.kind, place.name, place.root)
+    if found is None:
+        raise MissingError("the repo of this address is gone")
+    return found
+
+
+def _seal(node: Node, raw: str) -> str:
+    return new(_key(node), raw.encode(), sha256).hexdigest()
+
+
+def _key(node: Node) -> bytes:
+    """What seals tickets: made when it is first needed, and kept by this node."""
+    with node.private_reading() as db:
+        key = tables.get(db, KEY)
+    if key is None:
+        with node.private_writing() as db:
+            key = tables.get(db, KEY) or token_hex(32)
+            tables.put(db, KEY, key)
+    return bytes.fromhex(key)

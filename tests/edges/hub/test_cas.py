@@ -1,0 +1,145 @@
+"""The Xet protocol at the door: what is sent is verified, what is had is what may be had, and nobody learns of others' chunks."""
+
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from asking import Person, failure, large
+from httpx2 import Response
+
+from concord.edges.hub.cas import HOURS
+from concord.testing import Clock
+from concord.xet.chunker import cut
+from concord.xet.hashes import chunk_hash, file_hash, range_hash, spell, unspell
+from concord.xet.shard import File, Shard, Term, Xorb, turned
+from concord.xet.xorb import Table, seal
+
+CONTENT = b"\0" + os.urandom(700_000)
+
+
+@pytest.fixture
+def repo(owner: Person) -> str:
+    return owner.open()
+
+
+class Cas:
+    """A client of the Xet protocol with a ticket for one repo."""
+
+    def __init__(self, person: Person, repo: str, what: str = "write") -> None:
+        told = person.get(f"/api/models/{repo}/xet-{what}-token/main")
+        assert told.status_code == 200, told.text
+        assert told.headers["X-Xet-Access-Token"] == told.json()["accessToken"]
+        self.person = person
+        self.ticket = {"Authorization": f"Bearer {told.json()['accessToken']}"}
+
+    def ask(self, method: str, path: str, **more: Any) -> Response:
+        return self.person.client.request(method, f"/cas/v1/{path}", headers={**self.ticket, **more.pop("headers", {})}, **more)
+
+
+def packed(content: bytes) -> tuple[str, bytes, Table]:
+    """A xorb of one file's chunks: its name, its bytes, and what is in it."""
+    chunks = list(cut([content]))
+    stored = [seal(chunk) for chunk in chunks]
+    table = Table.of(zip(map(chunk_hash, chunks), stored, strict=True))
+    return spell(table.root), b"".join(stored), table
+
+
+def described(content: bytes, table: Table, digest: bytes | None = None) -> bytes:
+    """The shard of that file."""
+    chunks = tuple(table.chunks())
+    term = Term(table.root, len(content), 0, len(chunks))
+    proof = range_hash(b"".join(chunk for chunk, _ in chunks))
+    made = File(file_hash(chunks), (term,), (proof,), turned(digest or sha256(content).digest()))
+    return bytes(Shard((made,), (Xorb(table.root, chunks, 0),)))
+
+
+def sent(cas: Cas, content: bytes = CONTENT) -> str:
+    """Send a file; its Xet hash."""
+    name, raw, table = packed(content)
+    assert cas.ask("POST", f"xorbs/default/{name}", content=raw).json() in ({"was_inserted": True}, {"was_inserted": False})
+    assert cas.ask("POST", "shards", content=described(content, table)).status_code == 200
+    return spell(file_hash(tuple(table.chunks())))
+
+
+def test_a_file_that_was_sent_is_committed_and_put_together_from_what_is_told(repo: str, owner: Person, nobody: Person) -> None:
+    name = sent(Cas(owner, repo))
+    assert owner.commit(repo, large("w.bin", CONTENT)).status_code == 200
+    head = nobody.ask("HEAD", f"/{repo}/resolve/main/w.bin")
+    assert head.headers["X-Xet-Hash"] == name
+    assert 'rel="xet-auth"' in head.headers["Link"]
+    assert nobody.get(f"/{repo}/resolve/main/w.bin").content == CONTENT
+    told = Cas(nobody, repo, "read").ask("GET", f"reconstructions/{name}", headers={"Range": "bytes=300000-400000"}).json()
+    assert sum(term["unpacked_length"] for term in told["terms"]) - told["offset_into_first_range"] >= 100_001
+    for fetches in told["fetch_info"].values():
+        for fetch in fetches:
+            first, last = fetch["url_range"]["start"], fetch["url_range"]["end"]
+            answer = nobody.get(fetch["url"], headers={"Range": f"bytes={first}-{last}"})
+            assert (answer.status_code, len(answer.content)) == (206, last - first + 1)
+            assert nobody.get(fetch["url"]).status_code == 403
+            assert nobody.get(fetch["url"], headers={"Range": f"bytes={first}-{last + 1}"}).status_code in (403, 416)
+    assert Cas(nobody, repo, "read").ask("GET", f"reconstructions/{name}", headers={"Range": "bytes=9999999-"}).status_code == 416
+
+
+def test_what_is_forged_is_refused_and_nothing_of_it_stays(repo: str, owner: Person) -> None:
+    cas = Cas(owner, repo)
+    name, raw, table = packed(CONTENT)
+    for body in (raw[:-1], raw + b"x", b"", raw[:100] + b"x" + raw[101:], b"\0" * 100):
+        assert cas.ask("POST", f"xorbs/default/{name}", content=body).status_code in (400, 422)
+    assert cas.ask("POST", "shards", content=described(CONTENT, table)).status_code in (400, 404)
+    assert cas.ask("POST", f"xorbs/default/{name}", content=raw).json() == {"was_inserted": True}
+    shard = described(CONTENT, table)
+    for body in (described(CONTENT, table, bytes(32)), shard[:-1], shard[:200], b"", b"x" * 1000):
+        assert cas.ask("POST", "shards", content=body).status_code in (400, 422)
+    assert owner.commit(repo, large("w.bin", CONTENT)).status_code == 400
+    for bad in ("z" * 64, "ab", "..", "%2e%2e%2fnode.db"):
+        assert cas.ask("POST", f"xorbs/default/{bad}", content=raw).status_code in (400, 404)
+
+
+def test_only_who_may_commit_gets_a_ticket_to_write(
+    repo: str, owner: Person, nobody: Person, person: Callable[..., Person]
+) -> None:
+    path = f"/api/models/{repo}/xet-write-token/main"
+    assert nobody.get(path).status_code == 401
+    assert person("reader", scopes=("read",)).get(path).status_code == 403
+    for ticket in ("", "nonsense", owner.headers["Authorization"].removeprefix("Bearer ")):
+        answer = nobody.ask("POST", "/cas/v1/shards", content=b"", headers={"Authorization": f"Bearer {ticket}"})
+        assert answer.status_code in (401, 403)
+    assert Cas(nobody, repo, "read").ask("POST", "shards", content=b"").status_code == 403
+
+
+def test_a_ticket_is_for_one_repo_and_not_for_ever(owner: Person, other: Person, nobody: Person, repo: str, clock: Clock) -> None:
+    private = owner.open("secret", private=True)
+    name = sent(Cas(owner, private))
+    owner.commit(private, large("w.bin", CONTENT))
+    assert nobody.get(f"/api/models/{private}/xet-read-token/main").status_code in (401, 404)
+    assert failure(other.get(f"/api/models/{private}/xet-read-token/main")) == (404, "RepoNotFound")
+    assert Cas(owner, private, "read").ask("GET", f"reconstructions/{name}").status_code == 200
+    owner.commit(repo, large("x.bin", b""))
+    public = Cas(owner, repo, "write")
+    assert public.ask("GET", f"reconstructions/{name}").status_code == 404
+    clock.now += HOURS * 3600 + 1
+    assert public.ask("POST", "shards", content=b"").status_code == 403
+
+
+def test_nobody_learns_of_the_chunks_of_a_private_file(owner: Person, other: Person, repo: str) -> None:
+    private = owner.open("secret", private=True)
+    sent(Cas(owner, private))
+    chunk = spell(chunk_hash(next(iter(cut([CONTENT])))))
+    foreign = Cas(other, other.open("theirs"))
+    assert foreign.ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 404
+    assert Cas(owner, private).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 200
+    sent(Cas(owner, repo))
+    answer = foreign.ask("GET", f"chunks/default-merkledb/{chunk}")
+    assert answer.status_code == 200
+    assert len(answer.content) > 48
+    assert foreign.ask("GET", f"chunks/default-merkledb/{spell(unspell(chunk)[::-1])}").status_code == 404
+
+
+def test_an_upload_that_was_cut_goes_on_where_it_was(repo: str, owner: Person) -> None:
+    name, raw, table = packed(CONTENT)
+    Cas(owner, repo).ask("POST", f"xorbs/default/{name}", content=raw)
+    chunk = spell(next(iter(table.chunks()))[0])
+    assert Cas(owner, repo).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 200
+    assert Cas(owner, owner.open("another")).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 404
