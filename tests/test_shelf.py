@@ -373,3 +373,46 @@ def test_a_pull_request_tells_what_it_changes_and_what_clashes(shelf: Shelf) -> 
     assert shelf.conflicts(found, thread) == []
     put(shelf, repo, "a", content=b"ours")
     assert shelf.conflicts(shelf.find(repo.id, None), thread) == ["a"]
+
+
+# Searching
+
+
+def test_the_catalogue_has_the_newest_card_likes_and_names(nodes: list[Node], shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    assert [each.card for each in shelf.catalogue(None)] == [Card()]
+    for version in ("old", "new"):
+        card = Card(license=version, tags=(version, "speech"), languages=("sw",), base=("a/b",), datasets=("c/d",))
+        shelf.commit(AMINA, repo, Draft("main", "Card", put=[file("README.md", version.encode())], card=card))
+    thread = shelf.discuss(AMINA, repo, "Try", "", pull=True)
+    shelf.commit(AMINA, repo, Draft(thread.ref, "Other", put=[file("x")], card=Card(license="proposed")))
+    meet(nodes)
+    other = Shelf(nodes[1])
+    other.like(SAMI, other.find(repo.id, None), liked=True)
+    shelf.move(AMINA, repo, "better")
+    meet(nodes)
+    (found,) = shelf.catalogue(None)
+    assert (found.id.name, found.card, found.likes) == ("better", card, 1)
+    other.like(SAMI, other.find(found.id, None), liked=False)
+    assert [each.likes for each in other.catalogue(None)] == [0]
+    shelf.close(AMINA, shelf.find(found.id, None))
+    shelf.open(AMINA, "model", "better", private=False)
+    assert [(each.likes, each.card) for each in shelf.catalogue(None)] == [(0, Card())]
+    shelf.close(AMINA, shelf.find(found.id, None))
+    assert shelf.catalogue(None) == []
+
+
+def test_a_private_repo_is_in_the_catalogue_of_its_owner_only(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    shelf.commit(AMINA, repo, Draft("main", "Card", put=[file("README.md")], card=Card(license="mit")))
+    assert shelf.catalogue(None) == shelf.catalogue(SAMI) == []
+    assert [(each.id.name, each.private, each.card.license) for each in shelf.catalogue(AMINA)] == [("secret", True, "mit")]
+
+
+def test_bytes_of_a_file_are_read_where_they_are(shelf: Shelf) -> None:
+    digest, size = shelf.node.blobs.put([b"some bytes"])
+    here, gone = File(path="a", size=size, sha256=digest), file("b", b"other")
+    assert (shelf.have(here), b"".join(shelf.read(here)), b"".join(shelf.read(here, 2, 4))) == (True, b"some bytes", b"me")
+    assert not shelf.have(gone)
+    with pytest.raises(MissingError):
+        shelf.read(gone)

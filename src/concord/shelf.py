@@ -9,7 +9,7 @@ for a repo that never was.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
@@ -47,6 +47,7 @@ from concord.pillars.commons import tree as trees
 from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.records import Gate, Kind, RepoName, Status
 from concord.pillars.commons.repo import MAIN
+from concord.pillars.commons.search import Entry
 from concord.private import drafts
 from concord.private.people import Speaker
 from concord.reading import resolve
@@ -83,6 +84,7 @@ class Shelf:
         self.node = node
         self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
         self._trees: OrderedDict[str, Tree] = OrderedDict()
+        self._catalogue: tuple[int, list[Entry]] | None = None
         self._turn = RLock()
 
     # Finding
@@ -139,6 +141,25 @@ class Shelf:
             private = [RepoId(owner=by, kind=_kind(kind), name=name) for by, kind, name in drafts.repos(db)]
         mine = [repo for repo in private if asker and asker.origin == repo.owner and owner in (None, repo.owner)]
         return sorted([*public, *mine], key=lambda repo: (repo.owner, repo.kind, repo.name))
+
+    def catalogue(self, asker: Speaker | None) -> list[Entry]:
+        """The repos that `asker` may see as searches know them, in no order."""
+        with self.node.reading() as db:
+            stamp = commons_view.stamp_of(db)
+            if self._catalogue is None or self._catalogue[0] != stamp:
+                self._catalogue = (stamp, commons_view.listings(db))
+        with self.node.private_reading() as db:
+            private = [(by, kind, name) for by, kind, name in drafts.repos(db) if asker and asker.origin == by]
+        mine = [self._private(RepoId(owner=by, kind=_kind(kind), name=name)) for by, kind, name in private]
+        return [*self._catalogue[1], *map(_entry, mine)]
+
+    def have(self, file: File) -> bool:
+        """Whether the bytes of a file are here."""
+        return self.node.blobs.have(file.sha256)
+
+    def read(self, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes of a file, or those in [start, stop), in pieces. MissingError, HeldError or ErasedError if not to be had."""
+        return self.node.blobs.get(file.sha256, start, stop)
 
     def tree(self, repo: Repo, revision: Revision) -> Tree:
         """The files of a revision. DamagedError if its commits do not make the tree that it names."""
@@ -462,6 +483,12 @@ class Shelf:
     def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
         for pointer in pointers:
             yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.index)
+
+
+def _entry(repo: Repo) -> Entry:
+    main = repo.branches.get(MAIN)
+    card = repo.revisions[main].commit.card if main else Card()
+    return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private)
 
 
 def _missing(repo: RepoId) -> MissingError:

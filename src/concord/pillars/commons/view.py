@@ -4,16 +4,19 @@
 are what lists and searches need without reading an entry.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, String, and_, func, or_, select
+from msgspec.structs import replace
+from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, String, Subquery, and_, func, or_, select
 
 from concord.errors import ForgedError
 from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
 from concord.ledger.record import Record, tag
 from concord.pillars.commons.records import (
+    Card,
     Close,
     Comment,
     Commit,
@@ -27,9 +30,12 @@ from concord.pillars.commons.records import (
     RepoId,
     Settle,
 )
+from concord.pillars.commons.repo import MAIN
+from concord.pillars.commons.search import Entry
 from concord.pillars.commons.tree import check_path
 
 TABLES = MetaData()
+_LISTS = {"tag": "tags", "language": "languages", "base": "base", "dataset": "datasets"}  # what is a facet, in a card
 
 
 def _text(name: str, *, index: bool = False) -> Column[Any]:
@@ -163,6 +169,69 @@ def opened_by(db: Connection, leaf: str) -> RepoId | None:
     """The repo that the record with this leaf hash opened, under its name of then; None if that stands in no log."""
     row_ = db.execute(select(said.c.owner, said.c.kind, said.c.name).where(said.c.leaf == leaf, said.c.what == "open")).first()
     return RepoId(owner=row_[0], kind=row_[1], name=row_[2]) if row_ else None
+
+
+def listings(db: Connection) -> list[Entry]:
+    """All open repos as searches know them: each with the card of its newest commit on main, and how many like it."""
+    open_ = shelved(db)
+    known = {replace(each.id, name=name): each.id for each in open_.values() for name in each.aliases} | {id_: id_ for id_ in open_}
+    newest, facets, likes = _newest(db, known), _facets(db), Counter(_likes(db, known).values())
+    found = []
+    for id_, each in open_.items():
+        last = newest.get(id_)
+        if last is None or last.at < each.opened:
+            found.append(Entry(id_, Card(), each.opened, each.opened, likes[id_]))
+        else:
+            lists = facets.get((last.origin, last[1]), {})  # a row has a method that is called index
+            card = Card(license=last.license, task=last.task, library=last.library, title=last.title, **lists)
+            found.append(Entry(id_, card, each.opened, last.at, likes[id_]))
+    return found
+
+
+def stamp_of(db: Connection) -> int:
+    """How much was said of all repos: a number that changes when `listings` may."""
+    return int(db.scalar(select(func.count()).select_from(said)) or 0)
+
+
+def _newest_commits() -> Subquery:
+    """Where the newest commit on main stands, of each name of a repo. One that lost a race counts too; the repo itself knows."""
+    columns = select(commit.c.origin, func.max(commit.c.index).label("index"))
+    own = columns.where(commit.c.origin == commit.c.owner, commit.c.ref == MAIN)
+    return own.group_by(commit.c.origin, commit.c.kind, commit.c.name).subquery()
+
+
+def _newest(db: Connection, known: Mapping[RepoId, RepoId]) -> dict[RepoId, Any]:
+    last = _newest_commits()
+    query = select(commit).join(last, and_(commit.c.origin == last.c.origin, commit.c.index == last.c.index))
+    found: dict[RepoId, Any] = {}
+    for each in db.execute(query.order_by(commit.c.index)):
+        repo = known.get(RepoId(owner=each.owner, kind=each.kind, name=each.name))
+        if repo is not None:
+            found[repo] = each
+    return found
+
+
+def _facets(db: Connection) -> dict[tuple[str, int], dict[str, tuple[str, ...]]]:
+    """What the newest commits say in lists, by where each stands."""
+    last = _newest_commits()
+    query = select(facet).join(last, and_(facet.c.origin == last.c.origin, facet.c.index == last.c.index))
+    found: dict[tuple[str, int], dict[str, tuple[str, ...]]] = {}
+    for each in db.execute(query.order_by(facet.c.origin, facet.c.index, facet.c.part)):
+        of_one, name = found.setdefault((each.origin, each[1]), {}), _LISTS[each.what]  # a row has a method that is called index
+        of_one[name] = (*of_one.get(name, ()), each.value)
+    return found
+
+
+def _likes(db: Connection, known: Mapping[RepoId, RepoId]) -> dict[tuple[str, str, RepoId], RepoId]:
+    """Which repo who likes; the last word of each person counts."""
+    found: dict[tuple[str, str, RepoId], RepoId] = {}
+    for each in db.execute(select(like).order_by(like.c.origin, like.c.index)):
+        repo = known.get(RepoId(owner=each.owner, kind=each.kind, name=each.name))
+        if repo is not None and each.liked:
+            found[each.origin, each.person, repo] = repo
+        elif repo is not None:
+            found.pop((each.origin, each.person, repo), None)
+    return found
 
 
 def pointers(db: Connection, repo: RepoId, names: set[str]) -> list[Pointer]:
