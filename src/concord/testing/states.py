@@ -1,8 +1,11 @@
-"""Nodes in the states that doors must cope with: empty, young, lively and large. Each lives in a folder of its own.
+"""Nodes in the states that doors must cope with: empty, young, lively, sharing and large. Each lives in a folder of its own.
 
 `lively` has a bit of everything that is rare: names that attack the page they stand on, a name of 300 characters, an applicant, a
 founder that never came, records that are unreadable, waiting or another organisation's, a disputed log, a paused one, blobs that
 were erased or are held, a record too long for a page, and peers that fail.
+
+`sharing` has repos: a model with all that a card, a passport and a history can show, a dataset of many files, one that attacks
+the pages it stands on, one that is private, one without a commit, one whose files are gated, one whose files are not here.
 """
 
 from pathlib import Path
@@ -24,6 +27,7 @@ from concord.pillars.members import Accede, Accredit, Apply, Charter, Found, Fou
 from concord.pillars.members.charter import load, presets, with_founders
 from concord.pillars.members.countries import countries
 from concord.private import peers, people
+from concord.testing import repos
 from concord.testing.members import NOW, bytes_from, make_member
 from concord.testing.nodes import Clock, everything, make_node
 from concord.testing.storage import MemoryStorage
@@ -103,6 +107,26 @@ def large(clock: Clock | None = None) -> Node:
     node.catch_up()
     node.cosign_for(witness.request_for(node.holdings.tree(members[0].origin), 0))
     _add_people(node, members[0].origin)
+    return node
+
+
+def sharing(clock: Clock | None = None) -> Node:
+    """Three members with repos, discussions and pull requests; the module docstring says which."""
+    members = [make_member(name) for name in ("ke", "br", "id")]
+    ke, br, id_ = (member.origin for member in members)
+    clock = clock or Clock()
+    node = _node(members, clock)
+    charter = _charter(_founders(members, ["KE", "BR", "ID"], ["Example Institute Kenya", HOSTILE, "Example Institute Indonesia"]))
+    node.adopt(charter)
+    for origin in (ke, br, id_):
+        if origin == ke:
+            node.say(everything(origin), Found, {"charter": to_builtins(charter)})
+        node.say(everything(origin), Accede, {"charter": charter.digest()})
+    repos.share(node, ke, br, id_)
+    _add_people(node, ke)
+    with node.private_writing() as db:
+        people.add(db, "wanjiru", "Wanjiru", ke, [Role.PUBLISHER], node.clock())
+        people.add(db, "bruna", "Bruna", br, [Role.PUBLISHER], node.clock())
     return node
 
 

@@ -12,17 +12,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from concord.edges import bodies
-from concord.edges.web import account, home, members, peers, records, static_files
+from concord.edges.web import account, commons, home, members, peers, records, repo_forms, repos, static_files
+from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGE, LANGUAGES
 from concord.edges.web.page import FORM_MAX, Page, is_secure
 from concord.errors import MissingError
 from concord.node import Node
+from concord.shelf import Shelf
 
 __all__ = ["error_page", "routes"]
 
 
 def routes(node: Node) -> list[Route]:
     """All pages, in the order in which they are tried."""
+    shelf = Shelf(node)
+    repo = "/commons/{kinds}/{member}/{name}"
 
     def reads(path: str, show: Callable[[Page], Response]) -> Route:
         return Route(path, lambda request: show(Page(node, request)))
@@ -37,11 +41,24 @@ def routes(node: Node) -> list[Route]:
 
         return Route(path, handle, methods=["POST"])
 
+    def shows(path: str, show: Callable[[Page, Shelf], Response]) -> Route:
+        return Route(path, lambda request: show(Page(node, request), shelf))
+
+    def takes(path: str, take: Callable[[Page, Shelf, Sent], Response], most: int = FORM_MAX) -> Route:
+        def taken(request: Request, body: bytes) -> Response:
+            page = Page(node, request)
+            return take(page, shelf, page.sent(body))
+
+        async def handle(request: Request) -> Response:
+            return await run_in_threadpool(taken, request, await bodies.whole(request, most))
+
+        return Route(path, handle, methods=["POST"])
+
     return [
         reads("/", home.show),
         reads("/charter", members.charter),
         reads("/members", members.everybody),
-        reads("/members/{member}", members.one),
+        shows("/members/{member}", members.one),
         reads("/members/{member}/policy", members.policy),
         reads("/records", records.listing),
         reads("/records/{member}/{index}.tlog-proof", records.receipt),
@@ -49,6 +66,25 @@ def routes(node: Node) -> list[Route]:
         reads("/records/{member}/{index}", records.one),
         reads("/leaf/{leaf}", records.by_leaf),
         reads("/blobs/{digest}", records.blob),
+        shows("/commons", commons.search_page),
+        shows("/commons/new", commons.ask_new),
+        takes("/commons/new", commons.open_new),
+        shows("/commons/help", commons.help_page),
+        shows(repo, repos.card_page),
+        shows(f"{repo}/files", repos.files_page),
+        shows(f"{repo}/file", repos.file_page),
+        shows(f"{repo}/raw", repos.raw),
+        shows(f"{repo}/history", repos.history_page),
+        shows(f"{repo}/commit/{{oid}}", repos.commit_page),
+        shows(f"{repo}/discussions", repos.threads_page),
+        shows(f"{repo}/discussions/{{number}}", repos.thread_page),
+        shows(f"{repo}/upload", repo_forms.ask_upload),
+        takes(f"{repo}/upload", repo_forms.upload, repo_forms.UPLOAD_MAX),
+        takes(f"{repo}/remove", repo_forms.remove),
+        takes(f"{repo}/discussions", repo_forms.discuss, repo_forms.TEXT_MAX),
+        takes(f"{repo}/discussions/{{number}}", repo_forms.take_part, repo_forms.TEXT_MAX),
+        takes(f"{repo}/like", repo_forms.like),
+        takes(f"{repo}/publish", repo_forms.publish),
         reads("/peers", peers.show),
         reads("/sign-in", account.ask),
         writes("/sign-in", account.by_password),

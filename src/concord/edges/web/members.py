@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import PlainTextResponse, Response
 
 from concord import reading
-from concord.edges.web import cartogram
+from concord.edges.web import cartogram, commons
 from concord.edges.web.page import Page
 from concord.edges.web.records import by_day, cosignatures
 from concord.errors import MissingError
@@ -15,6 +15,7 @@ from concord.node import ENOUGH
 from concord.pillars.members import Seat, Standing
 from concord.pillars.members.countries import countries
 from concord.reading import Filter
+from concord.shelf import Shelf
 
 LATEST = 10  # records of a member
 PER_PAGE = 50
@@ -45,8 +46,8 @@ def everybody(page: Page) -> Response:
     )
 
 
-def one(page: Page) -> Response:
-    """A member: standing, profile, log, keys, people, records."""
+def one(page: Page, shelf: Shelf) -> Response:
+    """A member: standing, profile, repos, log, keys, people, records."""
     origin = page.origin_of(page.request.path_params["member"])
     node = page.node
     known = reading.describe_member(node, origin)
@@ -70,6 +71,7 @@ def one(page: Page) -> Response:
         application=_application(page, origin),
         paused=node.holdings.log(origin).paused if known["hosted"] else None,
         particulars=_particulars(page, origin),
+        repos=commons.of_member(page, shelf, origin),
     )
 
 

@@ -9,11 +9,12 @@ from functools import cache, cached_property
 from gzip import compress
 from string import Formatter
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
+from babel.units import format_unit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.requests import Request
@@ -21,10 +22,11 @@ from starlette.responses import RedirectResponse, Response
 
 from concord import reading
 from concord.edges import access
-from concord.edges.web import languages, static_files
+from concord.edges.web import forms, languages, static_files
+from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGES, LOCALES, translations
 from concord.edges.web.names import bdi, tame
-from concord.errors import MalformedError, RefusedError, SignInError
+from concord.errors import RefusedError, SignInError
 from concord.ledger.evidence import Evidence
 from concord.ledger.identity import label
 from concord.ledger.tree import folder
@@ -38,8 +40,8 @@ from concord.tlog.spelling import decimal
 
 SESSION = "concord_session"
 FORM_MAX = 64 * 1024  # bytes
-FIELDS_MAX = 50
 T = TypeVar("T")
+_UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte")
 _YEAR_9999 = 253_402_300_799  # POSIX seconds: the last moment that a calendar here can name
 
 
@@ -99,14 +101,15 @@ class Page:
 
     def form(self, body: bytes) -> dict[str, str]:
         """The fields of a form in the body of this request. RefusedError if it is not from one of our own pages."""
+        return self.sent(body).fields
+
+    def sent(self, body: bytes) -> Sent:
+        """The fields and files of a form, likewise."""
         check_origin(self.request)
-        try:
-            fields = dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX))
-        except ValueError as e:
-            raise MalformedError("this is not a form") from e
-        if self.speaker is not None and fields.get("csrf") != self.csrf:
+        sent = forms.read(self.request.headers.get("content-type", ""), body)
+        if self.speaker is not None and sent.fields.get("csrf") != self.csrf:
             raise RefusedError("this form is not of your session any more; load the page again and send it anew")
-        return fields
+        return sent
 
     # What is computed once for a page
 
@@ -190,6 +193,18 @@ class Page:
     def number(self, value: int) -> str:
         """A number, grouped as the language does."""
         return format_decimal(value, locale=self.locale)
+
+    def size(self, count: int) -> str:
+        """So many bytes, in the unit that reads best."""
+        power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
+        value = count / 1000**power
+        return format_unit(
+            round(value, 1 if power and value < 100 else None), f"digital-{_UNITS[power]}", "short", locale=self.locale
+        )
+
+    def tongue(self, code: str) -> str:
+        """The name of a language in the reader's language, or its code if we know none."""
+        return str(self.locale.languages.get(code) or self.locale.languages.get(code.split("-", maxsplit=1)[0].lower()) or code)
 
     def country(self, code: str) -> str:
         """The name of a country in the reader's language, or its code if we know none."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from concord.errors import MissingError
 
-MEDIA = {"concord.css": "text/css", "passkey.js": "text/javascript", "mark.svg": "image/svg+xml"}
+MEDIA = {"concord.css": "text/css", "commons.css": "text/css", "passkey.js": "text/javascript", "mark.svg": "image/svg+xml"}
 _FOR_EVER, _FOR_AN_HOUR = "public, max-age=31536000, immutable", "public, max-age=3600"
 
 

@@ -64,6 +64,17 @@ WORDS = frozenset(
         word("region", "Sub-Saharan Africa"),
         word("region", "Western Asia"),
         word("region", "Western Europe"),
+        # What a repo holds, how its files may be had, and how its discussions stand.
+        word("kind of repo", "model"),
+        word("kind of repo", "dataset"),
+        word("kind of repo", "space"),
+        word("gate", "open"),
+        word("gate", "auto"),
+        word("gate", "manual"),
+        word("discussion", "open"),
+        word("discussion", "draft"),
+        word("discussion", "closed"),
+        word("discussion", "merged"),
         # Whose fault an error is (`ConcordError.fault`).
         word("the fault is", "nobody's"),
         word("the fault is", "the asker's"),

@@ -61,6 +61,18 @@ def card(readme: bytes) -> Card:
     return Card(**found)
 
 
+def body(readme: bytes) -> bytes:
+    """A README.md without its front matter.
+
+    >>> body(b"---\\nlicense: mit\\n---\\n# Words\\n")
+    b'# Words\\n'
+    """
+    if _between_fences(readme) is None:
+        return readme
+    _, _, rest = readme.replace(b"\r\n", b"\n").partition(b"\n---")
+    return rest.partition(b"\n")[2]
+
+
 def faults(said: Mapping[str, Any]) -> list[str]:
     """What is wrong with front matter that could be read, a sentence each."""
     found = [f"{name} is a list or a word of at most 100 characters" for _, name, _ in _LISTS if not _is_list(said.get(name))]

@@ -1,0 +1,133 @@
+"""The commons: searching it, opening a repo, and how to bring something into it."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from concord.edges.web.forms import Sent
+from concord.edges.web.page import Page
+from concord.errors import ConcordError, MalformedError
+from concord.ledger.pillar import Role
+from concord.pillars.commons.records import RepoId
+from concord.pillars.commons.search import FACETS, SORTS, Entry, Question, search
+from concord.shelf import Shelf
+
+PER_PAGE = 25
+CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are most frequent
+KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}  # what each kind is called in an address
+MEMBER_MAX = 24  # repos that a member's page names
+
+
+def search_page(page: Page, shelf: Shelf) -> Response:
+    """The repos that fit, with what each further choice would leave."""
+    params = page.request.query_params
+    asked = {name: params.get(name, "") for name in ("q", *FACETS, "sort")}
+    question = Question(asked["q"], {name: _meant(page, name, asked[name]) for name in FACETS}, asked["sort"])
+    everything = shelf.catalogue(page.speaker)
+    found = search(everything, question, {seat.origin: seat.country for seat in page.roster.seats.values()})
+    shown, more = page.part(found.entries, PER_PAGE)
+    chosen = {name: value for name, value in asked.items() if value}
+    return page.render(
+        "commons.html",
+        rows=[row(page, entry) for entry in shown],
+        count=len(found.entries),
+        total=len(everything),
+        more=urlencode(chosen | {"start": more}) if more else "",
+        asked=asked,
+        chosen=[name for name in FACETS if asked[name]],
+        facets={name: _choices(page, name, found.counts[name], chosen) for name in FACETS},
+        sorts=SORTS,
+        without={name: urlencode({other: value for other, value in chosen.items() if other != name}) for name in FACETS},
+        may_open=may_open(page),
+    )
+
+
+def ask_new(page: Page, _: Shelf) -> Response:
+    """The form that opens a repo."""
+    page.require()
+    return page.render("repo-new.html", wrong="", sent={}, may_open=may_open(page))
+
+
+def open_new(page: Page, shelf: Shelf, sent: Sent) -> Response:
+    """Open a repo."""
+    speaker, fields = page.require(), sent.fields
+    kind = next((each for each in KINDS if each == fields.get("kind")), None)
+    try:
+        if kind is None:
+            raise MalformedError("choose a model, a dataset or code")
+        repo = shelf.open(speaker, kind, fields.get("name", "").strip(), private="private" in fields)  # type: ignore[arg-type]
+    except ConcordError as e:
+        return page.render("repo-new.html", 400, wrong=str(e), sent=fields, may_open=may_open(page))
+    return page.redirect(address(page, repo.id))
+
+
+def help_page(page: Page, _: Shelf) -> Response:
+    """How to bring something in."""
+    return page.render(
+        "commons-help.html", may_open=may_open(page), member=page.log_name(page.speaker.origin) if page.speaker else ""
+    )
+
+
+def of_member(page: Page, shelf: Shelf, origin: str) -> list[dict[str, Any]]:
+    """The repos of a member, the newest first, as rows."""
+    mine = [entry for entry in shelf.catalogue(page.speaker) if entry.id.owner == origin]
+    return [row(page, entry) for entry in sorted(mine, key=lambda entry: -entry.changed)]
+
+
+def row(page: Page, entry: Entry) -> dict[str, Any]:
+    """A repo in a list."""
+    return {"entry": entry, "id": entry.id, "card": entry.card, "address": address(page, entry.id)}
+
+
+def address(page: Page, repo: RepoId, part: str = "", **query: str) -> str:
+    """Where a page about a repo is."""
+    found = f"/commons/{KINDS[repo.kind]}/{page.log_name(repo.owner)}/{repo.name}{'/' if part else ''}{part}"
+    return f"{found}?{urlencode(query)}" if query else found
+
+
+def known(page: Page, shelf: Shelf, name: str, kind: str = "model") -> str | None:
+    """Where the repo is that a card calls `member/name`, if it is one that this reader may see."""
+    namespace, slash, rest = name.partition("/")
+    if not slash:
+        return None
+    try:
+        repo = shelf.repo_id(kind, page.origin_of(namespace) if namespace else "", rest)  # type: ignore[arg-type]
+        return address(page, shelf.find(replace(repo, kind=kind), page.speaker).id)
+    except ConcordError:
+        return None
+
+
+def may_open(page: Page) -> bool:
+    """Whether the reader may open repos, and the log that would say so is signed here."""
+    speaker = page.speaker
+    return speaker is not None and speaker.may(Role.PUBLISHER) and speaker.origin in page.hosted
+
+
+def _meant(page: Page, name: str, value: str) -> str:
+    """The value of a facet out of an address."""
+    return page.origin_of(value) if name == "member" and value else value
+
+
+def _choices(page: Page, name: str, counts: list[tuple[str, int]], chosen: dict[str, str]) -> list[tuple[str, str, int, str]]:
+    """What may be chosen in a facet: the value, its words, how many fit, and where that leads."""
+    found = []
+    for value, count in counts[:CHOICES_MAX]:
+        short = page.log_name(value) if name == "member" else value
+        found.append((short, _words(page, name, value), count, urlencode({**chosen, name: short})))
+    return found
+
+
+def _words(page: Page, name: str, value: str) -> str:
+    match name:
+        case "member":
+            return page.who(value)
+        case "country":
+            return page.country(value)
+        case "kind":
+            return page.word("kind of repo", value)
+        case "language":
+            return page.tongue(value)
+        case _:
+            return value

@@ -1,0 +1,313 @@
+"""Pages of the commons: what anybody sees, what only the owner's people see, and what a person can do there."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from markup import Element, parse
+from starlette.testclient import TestClient
+
+from concord.edges.web.languages import LANGUAGES
+from concord.edges.web.repo_forms import UPLOAD_MAX
+from concord.node import Node
+from concord.server import build
+from concord.shelf import Shelf
+from concord.testing import states
+from concord.testing.nodes import everything
+from concord.testing.repos import ATTACK, HOSTILE_PATHS, png
+
+MODEL, SECRET, HOSTILE = "/commons/models/ke/sheng-speech", "/commons/models/ke/secret", "/commons/models/br/hostile"
+SignIn = Callable[[TestClient, Node, str], str]
+
+
+@pytest.fixture
+def sharing() -> Node:
+    """A node with repos of one's own, to change."""
+    return states.sharing()
+
+
+@pytest.fixture
+def browser(sharing: Node) -> TestClient:
+    return TestClient(build(sharing), headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
+
+
+@pytest.fixture
+def look(client_of: Callable[[str], TestClient]) -> Callable[..., Element]:
+    def look(path: str, **headers: str) -> Element:
+        answer = client_of("sharing").get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return parse(answer.text)
+
+    return look
+
+
+def names(root: Element) -> list[str]:
+    return [link["href"].rpartition("/")[2] for link in root.one("main").all("a") if link.get("class") == "title"]
+
+
+# Searching
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=speech", ["sheng-speech"]), ("q=语音识别", ["sheng-speech"]), ("q=演示语料", ["corpus"]),
+        ("language=sw", ["sheng-speech"]), ("kind=dataset", ["corpus"]), ("license=cc-by-4.0", ["corpus"]),
+        ("country=BR", ["hostile"]), ("member=br", ["hostile"]), ("q=secret", ["hostile"]), ("q=sheng&kind=dataset", []),
+        ("task=automatic-speech-recognition&library=transformers", ["sheng-speech"]),
+    ],
+)  # fmt: skip
+def test_repos_are_found(look: Callable[..., Element], query: str, found: list[str]) -> None:
+    assert names(look(f"/commons?{query}")) == found
+
+
+def test_every_facet_leads_to_what_it_counts(look: Callable[..., Element]) -> None:
+    root = look("/commons")
+    facets = next(each for each in root.all("div") if each.get("class") == "card facets")
+    choices = [(item.one("a")["href"], int(item.one("small").text)) for item in facets.all("li")]
+    assert len(choices) > 10
+    for href, count in choices:
+        assert len(names(look(href))) == count, href
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_has_its_words_for_languages_and_sizes(look: Callable[..., Element], language: str) -> None:
+    words = look(MODEL, **{"Accept-Language": language}).one("main").text
+    expected = {"ar": "السواحلية", "zh": "斯瓦希里语", "en": "Swahili", "fr": "swahili", "ru": "суахили", "es": "suajili"}
+    assert expected[language] in words
+
+
+def test_an_unknown_member_or_start_is_told(client_of: Callable[[str], TestClient]) -> None:
+    client = client_of("sharing")
+    assert client.get("/commons?member=nobody").status_code == 404
+    assert client.get("/commons?start=x").status_code == 400
+
+
+# What is not shown
+
+
+@pytest.mark.parametrize(
+    "part", ["", "/files", "/file?path=README.md", "/raw?path=README.md", "/history", "/discussions", "/upload"]
+)
+def test_a_private_repo_is_the_same_404_as_one_that_never_was(
+    browser: TestClient, sharing: Node, sign_in: SignIn, part: str
+) -> None:
+    def told(name: str) -> tuple[int, str]:
+        answer = browser.get(f"/commons/models/ke/{name}{part}")
+        return answer.status_code, answer.text.replace(name, "…").replace(quote(name), "…")
+
+    expected = 401 if part == "/upload" else 404
+    assert told("secret") == told("never0") and told("secret")[0] == expected
+    sign_in(browser, sharing, "bruna")
+    assert browser.get(f"{SECRET}{part}").status_code == 404
+    assert "secret" not in browser.get("/commons").text + browser.get("/members/ke").text + browser.get(HOSTILE).text.replace(
+        "ke/secret", ""
+    )
+    browser.cookies.clear()
+    sign_in(browser, sharing, "wanjiru")
+    assert browser.get(f"{SECRET}{part}").status_code == 200
+    assert "private" in browser.get(SECRET).text and "secret" in browser.get("/commons").text
+
+
+def test_files_of_a_gated_repo_are_for_its_owner_s_people(client_of: Callable[[str], TestClient]) -> None:
+    client = client_of("sharing")
+    assert client.get("/commons/models/id/gated").status_code == 200
+    assert client.get("/commons/models/id/gated/raw?path=weights.bin").status_code == 403
+    assert "The owner gives it" in client.get("/commons/models/id/gated/file?path=weights.bin").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"{MODEL}/file?path=nothing", f"{MODEL}/raw?path=../etc/passwd", f"{MODEL}/files?at=nothing", f"{MODEL}?revision=nothing",
+     f"{MODEL}/commit/0000000", f"{MODEL}/discussions/0", f"{MODEL}/discussions/x", "/commons/things/ke/sheng-speech",
+     "/commons/models/nobody/x", "/commons/models/ke/%00", "/commons/models/ke/" + "x" * 300, f"{MODEL}/passports"],
+)  # fmt: skip
+def test_what_is_not_there_is_told(client_of: Callable[[str], TestClient], path: str) -> None:
+    assert client_of("sharing").get(path).status_code == 404
+
+
+# What is hostile
+
+
+def test_nothing_that_a_repo_says_is_markup(client_of: Callable[[str], TestClient]) -> None:
+    client, seen, waiting = client_of("sharing"), set(), [HOSTILE]
+    while waiting:
+        path = waiting.pop()
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        if "/raw" in path:
+            continue
+        root = parse(answer.text)
+        assert "evil.example" not in "".join(picture["src"] for picture in root.all("img"))
+        assert ATTACK not in answer.text and "{0}49" not in answer.text and "\u202e" not in answer.text, path
+        assert not list(root.one("main").all("script", "style", "iframe", "svg"))
+        links = {link["href"].partition("#")[0] for link in root.one("main").all("a") if link["href"].startswith(HOSTILE)}
+        waiting += links - seen
+        seen |= links
+    assert len(seen) > 2 * len(HOSTILE_PATHS)
+
+
+@pytest.mark.parametrize("path", [*HOSTILE_PATHS, "picture.png", "README.md"])
+def test_a_raw_file_is_a_download_that_nothing_runs(client_of: Callable[[str], TestClient], path: str) -> None:
+    answer = client_of("sharing").get(f"{HOSTILE}/raw", params={"path": path})
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
+    assert answer.headers["content-disposition"].isascii() and answer.headers["content-disposition"].count(";") == 1
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-type"] in ("application/octet-stream", "image/png")
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_a_raw_file_comes_whole_or_in_part(client_of: Callable[[str], TestClient]) -> None:
+    client = client_of("sharing")
+    assert client.get(f"{MODEL}/raw?path=picture.png").content == png()
+    part = client.get(f"{MODEL}/raw?path=picture.png", headers={"Range": "bytes=1-3"})
+    assert (part.status_code, part.content) == (206, b"PNG")
+
+
+# What is shown
+
+
+def test_a_card_is_rendered_with_how_to_use_it(look: Callable[..., Element]) -> None:
+    main = look(MODEL).one("main")
+    assert [picture["src"] for picture in main.all("img")] == [f"{MODEL}/raw?path=picture.png"]
+    assert "hf download ke/sheng-speech" in main.text and "export HF_ENDPOINT=http://testserver" in main.text
+    assert {link["href"] for link in main.all("a")} >= {HOSTILE, f"{MODEL}/file?path=train.py", "https://example.org/paper"}
+    assert "load_dataset" in look("/commons/datasets/id/corpus").text
+
+
+def test_a_file_is_shown_as_what_it_is(look: Callable[..., Element]) -> None:
+    lines = [item.text for item in next(look(f"{MODEL}/file?path=train.py").all("ol")).all("li")]
+    assert lines[:4] == ["import torch", "", "", "def train(steps: int) -> None:"]
+    tensors = look(f"{MODEL}/file?path=model.safetensors").one("main")
+    assert "12,320 parameters in 7 tensors" in tensors.text and "64 × 32" in tensors.text
+    assert "cannot show" in look(f"{HOSTILE}/file?path=nul.txt").text
+    assert "cannot show" in look(f"{HOSTILE}/file?path=model.safetensors").text
+    assert "not here" in look("/commons/models/id/elsewhere/file?path=README.md").text
+
+
+def test_a_commit_shows_what_it_changed_line_by_line(look: Callable[..., Element]) -> None:
+    history = look(f"{MODEL}/history")
+    newest = next(link["href"] for link in history.all("a") if link.get("class") == "title")
+    root = look(newest)
+    assert [each.text for each in root.all("del")] == ["-    step_7 = 7"]
+    assert [each.text for each in root.all("ins")] == ["+    step_7 = 8"]
+    assert any(link["href"].startswith("/leaf/") for link in root.one("main").all("a"))
+
+
+def test_a_folder_is_leafed_through(look: Callable[..., Element]) -> None:
+    seen, path = [], "/commons/datasets/id/corpus/files?at=data"
+    while path:
+        root = look(path)
+        seen += [row.one("th").text for row in root.one("tbody").all("tr")]
+        path = next((link["href"] for link in root.all("a") if link.get("rel") == "next"), "")
+    assert len(seen) == len(set(seen)) == 180
+
+
+# What a person does
+
+
+def post(client: TestClient, address: str, csrf: str, **fields: str) -> str:
+    answer = client.post(address, data={"csrf": csrf, **fields})
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])
+
+
+def test_a_publisher_opens_a_private_repo_fills_it_and_publishes_it(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    there = post(browser, "/commons/new", csrf, kind="dataset", name="rain", private="on")
+    assert there == "/commons/datasets/ke/rain"
+    files = [("files", ("README.md", b"---\nlicense: mit\n---\n# Rain\n")), ("files", ("数据.csv", b"a,b\r\n\r\n--x\r\n"))]
+    answer = browser.post(f"{there}/upload", data={"csrf": csrf, "folder": "", "title": "Begin"}, files=files)
+    assert answer.status_code == 303, answer.text
+    assert browser.get(f"{there}/raw", params={"path": "数据.csv"}).content == b"a,b\r\n\r\n--x\r\n"
+    assert browser.get(f"{there}/raw", params={"path": "数据.csv"}).headers["cache-control"] == "no-store"
+    assert "Rain" in browser.get(there).text and browser.post(f"{there}/publish", data={"csrf": csrf}).status_code == 400
+    assert post(browser, f"{there}/publish", csrf, sure="on") == there
+    post(browser, f"{there}/remove", csrf, path="数据.csv")
+    browser.cookies.clear()
+    assert browser.get(there).status_code == 200 and "数据" not in browser.get(f"{there}/files").text
+
+
+def test_people_of_two_members_discuss_propose_and_merge(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "bruna")
+    assert post(browser, f"{MODEL}/like", csrf, liked="yes") == MODEL
+    thread = post(browser, f"{MODEL}/discussions", csrf, title="A question", text="How **much**?\r\n- one")
+    assert "<strong>much</strong>" in browser.get(thread).text
+    answer = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("NOTES.md", b"notes"))])
+    pull = answer.headers["location"]
+    assert "Merge into" not in browser.get(pull).text
+    assert browser.post(pull, data={"csrf": csrf, "do": "merge"}).status_code == 403
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "wanjiru")
+    assert "Merge into" in browser.get(pull).text
+    post(browser, pull, csrf, do="merge")
+    post(browser, thread, csrf, do="answer", text="This much.")
+    post(browser, thread, csrf, do="close")
+    assert "merged" in browser.get(pull).text and "NOTES.md" in browser.get(f"{MODEL}/files").text
+    assert "closed it" in browser.get(thread).text
+    post(browser, thread, csrf, do="open")
+    assert browser.post(thread, data={"csrf": csrf, "do": "other"}).status_code == 400
+
+
+def test_nothing_is_done_without_a_role_a_session_or_its_word(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    forms = ("/upload", "/remove", "/discussions", "/like", "/publish")
+    for form in forms:
+        assert browser.post(f"{MODEL}{form}", data={"path": "train.py"}).status_code == 401
+    csrf = sign_in(browser, sharing, "guest")
+    for form in forms:
+        assert browser.post(f"{MODEL}{form}", data={"path": "train.py"}).status_code == 403
+        assert browser.post(f"{MODEL}{form}", data={"csrf": csrf, "path": "train.py", "title": "x"}).status_code == 403
+    assert browser.post("/commons/new", data={"csrf": csrf, "kind": "model", "name": "x"}).status_code == 400
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "bruna")
+    assert browser.post(f"{MODEL}/remove", data={"csrf": csrf, "path": "train.py"}).status_code == 403
+    assert browser.post(f"{MODEL}/publish", data={"csrf": csrf, "sure": "on"}).status_code == 403
+    other = browser.post(f"{MODEL}/like", data={"csrf": csrf}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert other.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../b", ".git/config", "x" * 300, "a\u202eb"])
+def test_a_path_that_is_none_is_refused_before_anything_is_kept(
+    browser: TestClient, sharing: Node, sign_in: SignIn, name: str
+) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    before = list(sharing.blobs.digests())
+    answer = browser.post(f"{MODEL}/upload", data={"csrf": csrf, "folder": name}, files=[("files", ("a.txt", b"new bytes"))])
+    assert answer.status_code == 400 and list(sharing.blobs.digests()) == before
+
+
+def test_a_form_that_is_too_large_is_refused(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    answer = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("a", bytes(UPLOAD_MAX)))])
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("name", ["", "a b", "sheng-speech", "../x", "x" * 97])
+def test_a_name_that_is_none_or_taken_is_told_in_the_form(browser: TestClient, sharing: Node, sign_in: SignIn, name: str) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    answer = browser.post("/commons/new", data={"csrf": csrf, "kind": "model", "name": name})
+    assert answer.status_code == 400 and 'role="alert"' in answer.text
+
+
+def test_pages_for_people_who_act_are_sound_and_light(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    sign_in(browser, sharing, "wanjiru")
+    shelf = Shelf(sharing)
+    thread = next(iter(shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None).threads))
+    for path in (MODEL, SECRET, "/commons", "/commons/new", "/commons/help", f"{MODEL}/upload", f"{MODEL}/discussions/{thread}"):
+        answer = browser.get(path)
+        assert answer.status_code == 200 and len(answer.content) < 70_000
+        root = parse(answer.text)
+        assert len(list(root.all("h1"))) == 1
+        for control in root.all("input", "select", "textarea"):
+            labels = [each for label in root.all("label") for each in label.all("input", "select", "textarea")]
+            assert control.get("type") == "hidden" or control in labels
+
+
+def test_a_card_of_any_script_stays_light(browser: TestClient, sharing: Node) -> None:
+    shelf, origin = Shelf(sharing), next(each for each in sharing.holdings.origins() if each.startswith("ke."))
+    repo = shelf.open(everything(origin), "model", "long", private=False)
+    states.repos.put(shelf, origin, repo, {"README.md": "语音识别 ".encode() * 30_000}, "Long")
+    for part in ("", "/file?path=README.md"):
+        answer = browser.get(f"/commons/models/ke/long{part}")
+        assert len(answer.content) < 78_000 and "This is the beginning" in answer.text
