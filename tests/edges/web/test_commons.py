@@ -311,3 +311,14 @@ def test_a_card_of_any_script_stays_light(browser: TestClient, sharing: Node) ->
     for part in ("", "/file?path=README.md"):
         answer = browser.get(f"/commons/models/ke/long{part}")
         assert len(answer.content) < 78_000 and "This is the beginning" in answer.text
+
+
+def test_a_passport_says_what_was_found_and_what_is_missing(look: Callable[..., Element]) -> None:
+    main = look(f"{MODEL}/passport").one("main")
+    assert "Apache License 2.0" in main.text and "commercial use" in main.text and "12,320" in main.text
+    assert "no class yet" in main.text and "technical report" in main.text
+    assert f"{MODEL}/file?path=train.py" in {link["href"] for link in main.all("a")}
+    hostile = look(f"{HOSTILE}/passport").one("main").text
+    assert "Not an identifier of the SPDX list" in hostile
+    assert not any(word in (main.text + hostile).lower().split() for word in ("legal", "safe"))
+    assert "not confirmed" in hostile

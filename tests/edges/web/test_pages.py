@@ -40,11 +40,11 @@ LARGE = (
 MODEL, HOSTILE, CORPUS = "/commons/models/ke/sheng-speech", "/commons/models/br/hostile", "/commons/datasets/id/corpus"
 SHARING = (
     *("/commons", "/commons?q=speech", "/commons?language=sw", "/commons?q=nothing", "/commons/help", "/members/ke", "/members/br"),
-    *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions")),
+    *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions", "/passport")),
     *(f"{MODEL}/file?path={path}" for path in ("train.py", "model.safetensors", "picture.png", "docs/DATA_CARD.md")),
     *(f"{HOSTILE}/file?path={path}" for path in ("x.html", "x.svg", "nul.txt", "picture.png", "long.txt", "model.safetensors")),
     *(f"{MODEL}{part}" for part in ("?revision=refs/tags/v1", "/files?at=docs", "/files?revision=v1")),
-    *(f"{CORPUS}{part}" for part in ("", "/files", "/files?at=data", "/files?at=data&start=150", "/history")),
+    *(f"{CORPUS}{part}" for part in ("", "/passport", "/files", "/files?at=data", "/files?at=data&start=150", "/history")),
     *("/commons/models/id/gated", "/commons/models/id/gated/file?path=weights.bin", "/commons/models/id/elsewhere"),
     *("/commons/models/id/elsewhere/file?path=README.md", "/commons/spaces/ke/nothing-yet", "/commons/spaces/ke/nothing-yet/files"),
     "/commons/spaces/ke/nothing-yet/history",

@@ -71,6 +71,7 @@ def routes(node: Node) -> list[Route]:
         takes("/commons/new", commons.open_new),
         shows("/commons/help", commons.help_page),
         shows(repo, repos.card_page),
+        shows(f"{repo}/passport", repos.passport_page),
         shows(f"{repo}/files", repos.files_page),
         shows(f"{repo}/file", repos.file_page),
         shows(f"{repo}/raw", repos.raw),

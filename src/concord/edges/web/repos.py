@@ -15,6 +15,7 @@ from concord.edges.web.page import Page
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.pillars.commons import Changes, Comment, File, Repo, RepoId, Revision, Said, Settle, Thread, Tree
 from concord.pillars.commons import card as cards
+from concord.pillars.commons.passport import Passport, issue
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
 from concord.shelf import Shelf
@@ -83,7 +84,7 @@ class Here:
     @property
     def passports(self) -> bool:
         """Whether there is something to have a passport."""
-        return False
+        return self.revision is not None
 
     @property
     def liked(self) -> bool:
@@ -116,8 +117,27 @@ def card_page(page: Page, shelf: Shelf) -> Response:
     tree = here.tree
     readme = tree.get(README)
     shown, wrong = _card(here, readme) if readme else (None, "")
-    return show(here, "repo.html", "card", card=shown, wrong=wrong, readme=readme, size=sum(file.size for file in tree.values()),
-                files=len(tree), lineage=_lineage(here), can_discard=here.may_change and here.repo.private)  # fmt: skip
+    return show(
+        here,
+        "repo.html",
+        "card",
+        card=shown,
+        wrong=wrong,
+        readme=readme,
+        size=sum(file.size for file in tree.values()),
+        files=len(tree),
+        lineage=_lineage(here),
+        passport=_passport(here),
+        can_discard=here.may_change and here.repo.private,
+    )
+
+
+def passport_page(page: Page, shelf: Shelf) -> Response:
+    """The passport of the revision."""
+    here = find(page, shelf)
+    if here.revision is None:
+        raise MissingError("nothing was committed yet, so there is nothing to have a passport")
+    return show(here, "repo-passport.html", "passport", passport=_passport(here), lineage=_lineage(here))
 
 
 def files_page(page: Page, shelf: Shelf) -> Response:
@@ -239,6 +259,13 @@ def _card(here: Here, readme: File) -> tuple[markdown.Rendered | None, str]:
     except MalformedError as e:
         wrong = str(e)
     return markdown.render(text, _linker(here), _painter(here)), wrong
+
+
+def _passport(here: Here) -> Passport | None:
+    def read(file: File, start: int, stop: int) -> bytes | None:
+        return b"".join(here.shelf.read(file, start, stop)) if _here_to_read(here, file) else None
+
+    return issue(here.revision.commit.card, here.tree, read) if here.revision else None
 
 
 def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:
