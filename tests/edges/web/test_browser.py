@@ -21,6 +21,14 @@ PATHS = (
     *("/records/ke/1", "/records/ke/6", "/records/ke/10", "/records/br/2", "/records/br/3", "/records/br/5", "/records/br/8"),
     *("/peers", "/charter", "/sign-in", "/sign-in/some-link", "/account", "/nothing"),
 )
+MODEL, HOSTILE = "/commons/models/ke/sheng-speech", "/commons/models/br/hostile"
+REPOS = (
+    *("/commons", "/commons?q=speech", "/commons/help", "/commons/new", "/commons/models/ke/secret", "/members/ke"),
+    *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions", "/passport", "/upload")),
+    *(f"{MODEL}/file?path={path}" for path in ("train.py", "model.safetensors", "picture.png")),
+    *(f"{HOSTILE}/file?path={path}" for path in ("x.html", "x.svg", "long.txt", "picture.png")),
+    *("/commons/datasets/id/corpus/files?at=data", "/commons/models/id/gated"),
+)
 NARROW = {"width": 390, "height": 844}
 Serve = Callable[[Node], AbstractContextManager[str]]
 
@@ -44,6 +52,13 @@ def browser() -> Iterator[Browser]:
 def lively(served: Serve, node_in: Callable[[str], Node]) -> Iterator[str]:
     """The address of a node in the lively state, to read from only."""
     with served(node_in("lively")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def sharing(served: Serve, node_in: Callable[[str], Node]) -> Iterator[str]:
+    """The address of a node with repos, to read from only."""
+    with served(node_in("sharing")) as address:
         yield address
 
 
@@ -194,6 +209,20 @@ def test_no_page_runs_what_a_member_wrote_or_breaks_the_content_policy(
     assert [line for line in page.complaints if "404" not in line] == []  # type: ignore[attr-defined]
 
 
+def test_no_page_of_a_repo_runs_what_is_in_it_or_asks_another_site(
+    page: Page, sharing: str, node_in: Callable[[str], Node]
+) -> None:
+    enter(page, sharing, node_in("sharing"), "wanjiru")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in REPOS:
+        page.goto(sharing + path)
+        assert "hacked" not in page.title().replace("document.title='hacked'", "")
+        assert page.locator("main script").count() == 0
+    assert [url for url in asked if not url.startswith(sharing)] == []
+    assert [line for line in page.complaints if "404" not in line] == []  # type: ignore[attr-defined]
+
+
 def test_everything_but_passkeys_works_without_javascript(browser: Browser, own: str, node: Node) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
@@ -260,6 +289,20 @@ def test_nothing_is_wider_than_a_narrow_screen(
         context.add_cookies([{"name": "concord_language", "value": language, "url": lively}])
         for path in PATHS:
             page.goto(lively + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+            assert page.evaluate(SMALL) == [], path
+
+
+@pytest.mark.parametrize("language", ["ar", "ru"])
+def test_no_page_of_a_repo_is_wider_than_a_narrow_screen(
+    browser: Browser, sharing: str, node_in: Callable[[str], Node], language: str
+) -> None:
+    with browser.new_context(viewport=NARROW) as context:
+        page = context.new_page()
+        enter(page, sharing, node_in("sharing"), "wanjiru")
+        context.add_cookies([{"name": "concord_language", "value": language, "url": sharing}])
+        for path in REPOS:
+            page.goto(sharing + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
             assert page.evaluate(SMALL) == [], path
 

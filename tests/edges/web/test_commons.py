@@ -322,3 +322,15 @@ def test_a_passport_says_what_was_found_and_what_is_missing(look: Callable[..., 
     assert "Not an identifier of the SPDX list" in hostile
     assert not any(word in (main.text + hostile).lower().split() for word in ("legal", "safe"))
     assert "not confirmed" in hostile
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"do": "answer", "text": ""}, {"do": "answer", "text": "x" * 20_001}, {"do": "answer", "text": "a\0b"}, {"do": "merge"}],
+)
+def test_what_no_record_can_say_is_told(browser: TestClient, sharing: Node, sign_in: SignIn, sent: dict[str, str]) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    thread = post(browser, f"{MODEL}/discussions", csrf, title="A question")
+    assert browser.post(thread, data={"csrf": csrf, **sent}).status_code in (400, 403)
+    assert browser.post(f"{MODEL}/discussions", data={"csrf": csrf, "title": " "}).status_code == 400
+    assert browser.post(f"{MODEL}/remove", data={"csrf": csrf, "path": "nothing"}).status_code == 400
