@@ -410,9 +410,11 @@ def test_a_private_repo_is_in_the_catalogue_of_its_owner_only(shelf: Shelf) -> N
 
 
 def test_bytes_of_a_file_are_read_where_they_are(shelf: Shelf) -> None:
-    digest, size = shelf.node.blobs.put([b"some bytes"])
-    here, gone = File(path="a", size=size, sha256=digest), file("b", b"other")
-    assert (shelf.have(here), b"".join(shelf.read(here)), b"".join(shelf.read(here, 2, 4))) == (True, b"some bytes", b"me")
-    assert not shelf.have(gone)
-    with pytest.raises(MissingError):
-        shelf.read(gone)
+    repo, other = (shelf.open(AMINA, "model", name, private=False) for name in ("words", "other"))
+    here, gone = shelf.keep(repo, "a", b"some bytes"), file("b", b"other")
+    assert shelf.have(repo, here)
+    assert (b"".join(shelf.read(repo, here)), b"".join(shelf.read(repo, here, 2, 4))) == (b"some bytes", b"me")
+    for elsewhere, file_ in ((repo, gone), (other, here)):
+        assert not shelf.have(elsewhere, file_)
+        with pytest.raises(MissingError):
+            shelf.read(elsewhere, file_)

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from concord.content import Content
 from concord.errors import DamagedError, MalformedError, MissingError, RefusedError, StaleError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
@@ -48,7 +49,7 @@ from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.records import Gate, Kind, RepoName, Status
 from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.search import Entry
-from concord.private import drafts
+from concord.private import drafts, gates
 from concord.private.people import Speaker
 from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
@@ -82,12 +83,19 @@ class Shelf:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.content = Content(node)
         self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
         self._trees: OrderedDict[str, Tree] = OrderedDict()
         self._catalogue: tuple[int, list[Entry]] | None = None
         self._turn = RLock()
 
     # Finding
+
+    def keep(self, repo: Repo, path: str, content: bytes) -> File:
+        """Keep a small file that somebody brought to a repo; what a commit says of it."""
+        digest = self.content.keep(content)
+        self.content.give(repo, [digest])
+        return File(path=path, size=len(content), sha256=digest, oid=trees.git_blob(content))
 
     def find(self, repo: RepoId, asker: Speaker | None) -> Repo:
         """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one."""
@@ -153,13 +161,22 @@ class Shelf:
         mine = [self._private(RepoId(owner=by, kind=_kind(kind), name=name)) for by, kind, name in private]
         return [*self._catalogue[1], *map(_entry, mine)]
 
-    def have(self, file: File) -> bool:
-        """Whether the bytes of a file are here."""
-        return self.node.blobs.have(file.sha256)
+    def may_read(self, repo: Repo, asker: Speaker | None) -> bool:
+        """Whether the files of a repo that `asker` may see are for `asker` to have, too."""
+        if repo.gate == "open" or (asker is not None and asker.origin == repo.id.owner):
+            return True
+        if asker is None:
+            return False
+        with self.node.private_reading() as db:
+            return gates.status(db, repo.root, asker.origin, asker.person) == "accepted"
 
-    def read(self, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def have(self, repo: Repo, file: File) -> bool:
+        """Whether the bytes of a file are here, as content of the repo."""
+        return bool(self.content.have(repo, [file.sha256]))
+
+    def read(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes of a file, or those in [start, stop), in pieces. MissingError, HeldError or ErasedError if not to be had."""
-        return self.node.blobs.get(file.sha256, start, stop)
+        return self.content.read(repo, file.sha256, start, stop)
 
     def tree(self, repo: Repo, revision: Revision) -> Tree:
         """The files of a revision. DamagedError if its commits do not make the tree that it names."""

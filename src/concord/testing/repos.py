@@ -9,7 +9,6 @@ from hashlib import sha256
 from concord.node import Node
 from concord.pillars.commons import File, Repo
 from concord.pillars.commons.card import card
-from concord.pillars.commons.tree import git_blob
 from concord.shelf import Draft, Shelf
 from concord.testing.nodes import everything
 
@@ -133,10 +132,7 @@ def put(
     shelf: Shelf, origin: str, repo: Repo, contents: dict[str, bytes], title: str, ref: str = "main", message: str = ""
 ) -> None:
     """Commit files of these contents."""
-    files = []
-    for path, content in contents.items():
-        digest, size = shelf.node.blobs.put([content])
-        files.append(File(path=path, size=size, sha256=digest, oid=git_blob(content)))
+    files = [shelf.keep(repo, path, content) for path, content in contents.items()]
     said = card(contents["README.md"]) if "README.md" in contents else None
     shelf.commit(everything(origin), shelf.find(repo.id, everything(origin)), Draft(ref, title, message, put=files, card=said))
 

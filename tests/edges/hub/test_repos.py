@@ -323,7 +323,6 @@ def test_info_names_what_is_asked_for(owner: Person, nobody: Person) -> None:
         "collections/a/b",
         "settings/webhooks",
         "spaces/ke/x/runtime",
-        "models/ke/words/xet-write-token/main",
         "kernels",
     ],
 )

@@ -9,7 +9,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from concord.content import Content
 from concord.edges import access
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
 from concord.edges.hub.outline import Outlines
@@ -19,7 +18,6 @@ from concord.ledger.pillar import Role
 from concord.node import Node
 from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.records import Kind
-from concord.private import gates
 from concord.private.people import Speaker
 from concord.shelf import Shelf
 
@@ -35,7 +33,7 @@ class Hub:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.shelf = Shelf(node)
-        self.content = Content(node)
+        self.content = self.shelf.content
         self.outlines = Outlines()
 
     def namespace(self, origin: str) -> str:
@@ -126,15 +124,11 @@ class Ask:
     def served(self, asker: Speaker | None) -> Repo:
         """The repo that the path names, if its files are for `asker` to have. GatedError if they are not."""
         repo = self.repo(asker)
-        if repo.gate == "open" or (asker is not None and asker.origin == repo.id.owner):
+        if self.hub.shelf.may_read(repo, asker):
             return repo
         if asker is None:
             raise GatedSignInError("this repo is given to those who ask for it: sign in first")
-        with self.hub.node.private_reading() as db:
-            status = gates.status(db, repo.root, asker.origin, asker.person)
-        if status != "accepted":
-            raise GatedError(f"this repo is given to those who ask for it: POST {self.base}{self.address(repo)}/ask-access")
-        return repo
+        raise GatedError(f"this repo is given to those who ask for it: POST {self.base}{self.address(repo)}/ask-access")
 
     def own(self) -> tuple[Speaker, Repo]:
         """Who asks and the repo, of which that must be a publisher. RefusedError if not."""

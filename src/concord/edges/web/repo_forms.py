@@ -1,7 +1,5 @@
 """What a person does to a repo on its pages: put files, propose, discuss, settle, merge, like, publish."""
 
-from hashlib import sha256
-
 from starlette.responses import Response
 
 from concord.edges.web import commons
@@ -9,10 +7,9 @@ from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
 from concord.edges.web.repos import README, Here, find, show, thread_of
 from concord.errors import ConcordError, MalformedError, RefusedError
-from concord.pillars.commons import File
 from concord.pillars.commons.card import card
 from concord.pillars.commons.repo import MAIN
-from concord.pillars.commons.tree import check_path, git_blob
+from concord.pillars.commons.tree import check_path
 from concord.private.people import Speaker
 from concord.shelf import Draft, Shelf
 
@@ -38,7 +35,7 @@ def upload(page: Page, shelf: Shelf, sent: Sent) -> Response:
         title = fields.get("title", "").strip() or f"Add {', '.join(contents)}"[:200]
         ref, back = _ref_for(here, speaker, title, propose="propose" in fields)
         readme = contents.get(README)
-        put = [_kept(page, path, content) for path, content in contents.items()]
+        put = [shelf.keep(here.repo, path, content) for path, content in contents.items()]
         shelf.commit(speaker, shelf.find(here.repo.id, speaker), Draft(ref, title, put=put, card=card(readme) if readme else None))
     except ConcordError as e:
         return _ask_upload(here, str(e), 400)
@@ -112,9 +109,3 @@ def _ref_for(here: Here, speaker: Speaker, title: str, *, propose: bool) -> tupl
         return MAIN, here.plain("files")
     thread = here.shelf.discuss(speaker, here.repo, title, "", pull=True)
     return thread.ref, here.plain(f"discussions/{thread.number}")
-
-
-def _kept(page: Page, path: str, content: bytes) -> File:
-    digest, size = page.node.blobs.put([content])
-    assert digest == sha256(content).hexdigest()
-    return File(path=path, size=size, sha256=digest, oid=git_blob(content))

@@ -94,7 +94,7 @@ class Here:
     @property
     def may_read(self) -> bool:
         """Whether the reader may have the files."""
-        return self.repo.gate == "open" or self.ours
+        return self.shelf.may_read(self.repo, self.speaker)
 
 
 def find(page: Page, shelf: Shelf) -> Here:
@@ -169,9 +169,10 @@ def raw(page: Page, shelf: Shelf) -> Response:
     file = _file(here)
     if not here.may_read:
         raise RefusedError(f"the files of {here.repo.id.name} are given to those whom its owner admits")
-    head = b"".join(shelf.read(file, 0, min(file.size, 16)))
+    head = b"".join(shelf.read(here.repo, file, 0, 16))
     media = preview.media_of(head) or "application/octet-stream"
-    answer = ranged(page.request, file.size, lambda start, stop: shelf.read(file, start, stop), file.sha256, media)
+    size = shelf.content.size(here.repo, file.sha256)
+    answer = ranged(page.request, size, lambda start, stop: shelf.read(here.repo, file, start, stop), file.sha256, media)
     name = quote(file.path.rpartition("/")[2], safe="")
     answer.headers.update(SAFE | {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
     answer.headers["Cache-Control"] = "no-store" if page.secret else "no-cache"
@@ -250,9 +251,9 @@ def show(here: Here, template: str, tab: str, status: int = 200, /, **values: An
 
 def _card(here: Here, readme: File) -> tuple[markdown.Rendered | None, str]:
     """The card as markup (None if it is not here), and what is wrong with its front matter."""
-    if not here.shelf.have(readme):
+    if not here.shelf.have(here.repo, readme):
         return None, ""
-    raw_ = b"".join(here.shelf.read(readme, 0, min(readme.size, README_MAX)))
+    raw_ = b"".join(here.shelf.read(here.repo, readme, 0, min(readme.size, README_MAX)))
     text = cards.body(raw_).decode(errors="replace")
     try:
         wrong = "; ".join(cards.faults(cards.matter(raw_)))
@@ -263,7 +264,7 @@ def _card(here: Here, readme: File) -> tuple[markdown.Rendered | None, str]:
 
 def _passport(here: Here) -> Passport | None:
     def read(file: File, start: int, stop: int) -> bytes | None:
-        return b"".join(here.shelf.read(file, start, stop)) if _here_to_read(here, file) else None
+        return b"".join(here.shelf.read(here.repo, file, start, stop)) if _here_to_read(here, file) else None
 
     return issue(here.revision.commit.card, here.tree, read) if here.revision else None
 
@@ -291,7 +292,7 @@ def _painter(here: Here) -> Any:
         file = tree.get(_inside(target))
         if file is None or file.size > preview.IMAGE_MAX or not _here_to_read(here, file):
             return None
-        head = b"".join(here.shelf.read(file, 0, min(file.size, 16)))
+        head = b"".join(here.shelf.read(here.repo, file, 0, min(file.size, 16)))
         return here.at("raw", path=file.path) if preview.media_of(head) else None
 
     return image
@@ -335,11 +336,11 @@ def _file(here: Here) -> File:
 
 
 def _here_to_read(here: Here, file: File) -> bool:
-    return here.may_read and here.shelf.have(file) and not here.page.node.blobs.holds(file.sha256)
+    return here.may_read and here.shelf.have(here.repo, file) and not here.page.node.blobs.holds(file.sha256)
 
 
 def _reader(here: Here, file: File) -> preview.Read:
-    return lambda start, stop: b"".join(here.shelf.read(file, start, stop))
+    return lambda start, stop: b"".join(here.shelf.read(here.repo, file, start, stop))
 
 
 def _changes(here: Here, revision: Revision) -> Changes | None:
@@ -366,7 +367,7 @@ def _diff(here: Here, old: File | None, new: File) -> list[str]:
     texts: list[list[str]] = []
     for file in (old, new):
         try:
-            text = b"".join(here.shelf.read(file)).decode()
+            text = b"".join(here.shelf.read(here.repo, file)).decode()
         except UnicodeDecodeError:
             return []
         texts.append([spell(line)[:500] for line in text.split("\n")])
