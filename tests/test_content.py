@@ -11,13 +11,18 @@ from concord.shelf import Shelf
 from concord.testing import Clock, everything, states
 
 
-def test_bytes_are_read_through_a_repo_that_has_them() -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_bytes_are_read_through_a_repo_that_has_them(large: bool) -> None:  # noqa: FBT001
     node = states.young(Clock())
     shelf, content = Shelf(node), Content(node)
     speaker = everything(node.holdings.hosted()[0])
     one, two = (shelf.open(speaker, "model", name, private=False) for name in ("one", "two"))
-    digest, size = content.write([b"by", b"tes"])
-    assert (digest, size, content.keep(b"bytes")) == (sha256(b"bytes").hexdigest(), 5, digest)
+    digest = sha256(b"bytes").hexdigest()
+    if large:
+        assert content.take([b"by", b"tes"], digest, 5) == (digest, 5)
+    else:
+        assert content.keep(b"bytes") == digest
+    assert (content.xet(digest) is not None) == large
     for repo in (one, two):
         with pytest.raises(MissingError, match="not on this node"):
             content.size(repo, digest)
@@ -38,9 +43,9 @@ def test_bytes_are_read_through_a_repo_that_has_them() -> None:
 def test_what_is_not_as_expected_is_not_kept() -> None:
     content = Content(states.young(Clock()))
     with pytest.raises(ForgedError):
-        content.write([b"other"], sha256(b"bytes").hexdigest())
+        content.take([b"other"], sha256(b"bytes").hexdigest(), 5)
     with pytest.raises(TooLargeError):
-        content.write([b"bytes"], size_max=4)
+        content.take([b"bytes"], sha256(b"bytes").hexdigest(), 4)
 
 
 def test_many_digests_are_asked_for_at_once() -> None:
