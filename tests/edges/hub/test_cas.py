@@ -143,3 +143,14 @@ def test_an_upload_that_was_cut_goes_on_where_it_was(repo: str, owner: Person) -
     chunk = spell(next(iter(table.chunks()))[0])
     assert Cas(owner, repo).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 200
     assert Cas(owner, owner.open("another")).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 404
+
+
+def test_naming_a_xorb_of_another_gives_nobody_what_is_in_it(repo: str, owner: Person, other: Person) -> None:
+    """Whoever sends nothing, and only names what is here, has brought nothing."""
+    name, raw, table = packed(CONTENT)
+    Cas(owner, repo).ask("POST", f"xorbs/default/{name}", content=raw)
+    foreign = Cas(other, other.open("theirs"))
+    chunk = spell(next(iter(table.chunks()))[0])
+    for body in (b"", raw):
+        assert foreign.ask("POST", f"xorbs/default/{name}", content=body).json() == {"was_inserted": False}
+        assert foreign.ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 404

@@ -50,11 +50,12 @@ def write_token(ask: Ask) -> Response:
 
 
 def put_xorb(ask: Ask, body: Iterator[bytes]) -> Response:
-    """Take a xorb."""
+    """Take a xorb. Only one that is new was brought by whoever sent it: of another, the name alone may have been known."""
     repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-write"))
     name = ask.words["hash"]
     new = ask.hub.node.chunks.put_xorb(name, body, ask.hub.node.clock())
-    ask.hub.content.give(repo, [name])
+    if new:
+        ask.hub.content.give(repo, [name])
     return answer({"was_inserted": new})
 
 
