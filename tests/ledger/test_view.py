@@ -1,5 +1,7 @@
 """The view: the same logs give the same tables, in whatever order and however they arrive."""
 
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -568,6 +570,43 @@ def test_indexes_that_a_fast_catch_up_left_away_when_it_was_killed_are_made_agai
     assert indexes(again) == complete
     catch_up(again, ke)
     assert words(again) == ["words"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from concord.ledger import view as views
+from concord.ledger.storage.database import open_database
+path, organisation, origin, entries, stop = sys.argv[1:]
+views.BULK, views.BATCH = 1, 4
+class Log:
+    def entries(self, start, _):
+        yield from Path(entries).read_bytes().splitlines()[start:int(stop)]
+        os.kill(os.getpid(), 9)
+Log.origin = origin
+view = views.View(open_database(Path(path), durable=False), (), organisation)
+view.catch_up({origin: (Log(), 12)})
+"""
+
+
+@pytest.mark.parametrize("stop", [2, 8, 10, 12])
+def test_a_fast_catch_up_that_is_killed_is_gone_on_from(tmp_path: Path, stop: int) -> None:
+    """Before anything is written, between transactions, within one, and before the indexes and what waits for them."""
+    said_: list[Record] = []
+    for number in range(11):
+        part = Detached(digest="cc" * 32, size=number, media="text/plain")
+        later = (leaf(said_[-1]),) if said_ else ()
+        said_.append(Deposit(by=KE.origin, at=NOW, name=f"{number}", blob=part, seen=later))
+    log = log_of(KE, *reversed(said_))
+    (tmp_path / "entries").write_bytes(b"\n".join(log.entries_))
+    killed = [sys.executable, "-c", KILLED, tmp_path / "view.db", ORG, log.origin, tmp_path / "entries", str(stop)]
+    assert subprocess.run(killed, check=False).returncode == -signal.SIGKILL
+    again, whole = (View(open_database(path, durable=False), (), ORG) for path in (tmp_path / "view.db", None))
+    assert again.size(log.origin) == stop - stop % 4
+    for view in (again, whole):
+        catch_up(view, log)
+    assert again.digests() == whole.digests()
+    assert set(states(again).values()) == {State.APPLIED}
 
 
 def test_the_tables_of_concord_are_made_and_empty() -> None:

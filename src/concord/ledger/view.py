@@ -233,11 +233,7 @@ class View:
         try:
             yield set()
         finally:
-            with writing(self.engine) as db:
-                for index in SECONDARY:
-                    index.create(db, checkfirst=True)
-        with writing(self.engine) as db:
-            _Step(self, db, None).release()
+            self._complete()
 
     def _prepare(self) -> None:
         """Make the tables, anew if they were made by another version or for another organisation, or are damaged."""
@@ -245,7 +241,8 @@ class View:
         try:
             with self.reading() as db:
                 if inspect(db).has_table(meta.name) and db.scalar(select(meta.c.value).where(meta.c.name == "shape")) == shape:
-                    self._complete({each["name"] for each in inspect(db).get_indexes(records.name)})
+                    if {index.name for index in SECONDARY} - {each["name"] for each in inspect(db).get_indexes(records.name)}:
+                        self._complete()
                     return
         except DamagedError:
             remove_file(self.engine)  # what is derived can be derived again
@@ -256,13 +253,12 @@ class View:
                 kept.create(db)
             db.execute(insert(meta).values(name="shape", value=shape))
 
-    def _complete(self, indexes: set[str | None]) -> None:
-        """Make the indexes that are missing because a fast catch-up was cut off."""
-        missing = [index for index in SECONDARY if index.name not in indexes]
-        if missing:
-            with writing(self.engine) as db:
-                for index in missing:
-                    index.create(db, checkfirst=True)
+    def _complete(self) -> None:
+        """End the fast way, or what is left of one that was cut off: make the indexes, and release what waited for them."""
+        with writing(self.engine) as db:
+            for index in SECONDARY:
+                index.create(db, checkfirst=True)
+            _Step(self, db, None).release()
 
     def _shape(self) -> str:
         """A name for what the tables are made by: the organisation, and the code of every module that makes rows."""
