@@ -266,7 +266,7 @@ def arrivals(draw: st.DrawFn, found: list[Log]) -> list[dict[str, int]]:
 @settings(max_examples=30)
 @given(st.data())
 def test_the_same_logs_give_the_same_tables(data: st.DataObject) -> None:
-    """At once, in any interleaving, by the fast way, in transactions of two entries, and after a rebuild."""
+    """At once, in any interleaving, by the fast way, in small transactions and statements, and after a rebuild."""
     found = data.draw(organisations())
     steps = data.draw(arrivals(found))
     sources = {log.origin: log for log in found}
@@ -282,7 +282,8 @@ def test_the_same_logs_give_the_same_tables(data: st.DataObject) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(views, "BULK", data.draw(st.sampled_from([1, 4])))
-        patch.setattr(views, "BATCH", 2)
+        patch.setattr(views, "BATCH", data.draw(st.sampled_from([2, 5])))
+        patch.setattr(views, "ROWS", data.draw(st.sampled_from([1, 3, 256])))
         patch.setattr(views, "RECENT_MAX", data.draw(st.sampled_from([0, 3, 100])))
         for step in steps if data.draw(st.booleans()) else steps[-1:]:
             bulk.catch_up({origin: (sources[origin], size) for origin, size in step.items()})

@@ -46,7 +46,8 @@ class Intake:
             raise MalformedError(f"{place} of {self.head.checkpoint.origin} is not the next bundle")
         entries = tile.parse_bundle(raw, place.width)[self.received - place.index * WIDTH :]
         self.received += len(entries)
-        self.identities += [entry for entry in entries if IDENTITY_MARK in entry]
+        if IDENTITY_MARK in raw:
+            self.identities += [entry for entry in entries if IDENTITY_MARK in entry]
         return entries
 
     def grow(self, edge: Edge) -> None:

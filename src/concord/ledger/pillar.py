@@ -40,7 +40,7 @@ class Role(StrEnum):
 PERSONAL_ROLES = tuple(role for role in Role if role is not Role.NODE)
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """Where a record stands. `leaf` (hexadecimal digits) names it in other records; `identity` held in its log there."""
 
     origin: str

@@ -58,7 +58,7 @@ def says(sentence: str) -> str:
     return sentence
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of what stands inside records."""
 
 
@@ -75,7 +75,7 @@ class Detached(Part, frozen=True):
     salted: bool = False
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of all records: who speaks, for which organisation, when, and on what it builds.
 
     `by` is the origin of the speaker's log, so that no two members' entries are ever the same bytes. `org` is the digest of
@@ -141,7 +141,7 @@ class Codec:
             raise MalformedError(str(e)) from e
         if ENCODER.encode(record) != entry:
             raise NotCanonicalError("not the canonical spelling of this record")
-        if (b"\\" in entry or b"\x7f" in entry or b"\xc2" in entry) and _CONTROL.search(entry):
+        if (0x5C in entry or 0x7F in entry or 0xC2 in entry) and _CONTROL.search(entry):  # numbers are looked for at once
             raise MalformedError("a control character in a string")
         return record
 

@@ -44,7 +44,8 @@ class Head(NamedTuple):
 
 def weight(entries: Iterable[bytes]) -> int:
     """How many bytes `entries` take in a log: themselves, the length before each, and its leaf hash."""
-    return sum(len(entry) + 2 + merkle.HASH_SIZE for entry in entries)
+    lengths = [*map(len, entries)]
+    return sum(lengths) + len(lengths) * (2 + merkle.HASH_SIZE)
 
 
 @lru_cache(maxsize=4096)

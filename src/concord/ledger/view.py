@@ -56,7 +56,8 @@ from concord.ledger.storage.database import reading, remove_file, version, writi
 from concord.tlog.merkle import leaf_hash
 
 BATCH = 4096  # entries in one transaction
-PARAMETERS = 3000  # values in one statement; SQLite takes 32,766 since 2020
+ROWS = 256  # rows in one statement, made just before: so they are still near the processor, and memory is soon used again
+PARAMETERS = 30_000  # values in one statement, at most; SQLite takes 32,766 since 2020
 BULK = 20_000  # from here on a catch-up goes the fast way, if the view holds less than it brings
 RECENT_MAX = 500_000  # leaf hashes that the fast way remembers, to find references without an index
 
@@ -281,9 +282,8 @@ class _Step:
         self._view = view
         self._db = db
         self._recent = recent  # None unless this is the fast way
-        self._here: set[bytes] = set()
+        self._here: set[bytes] = set() if recent is None or len(recent) >= RECENT_MAX else recent
         self._rows: defaultdict[tuple[Table, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
-        self._blobs: list[tuple[Any, ...]] = []
         self._standing: dict[str, list[tuple[int, Identity]]] = {}
 
     def apply(self, origin: str, start: int, entries: list[bytes]) -> None:
@@ -295,23 +295,25 @@ class _Step:
         entries, start = entries[max(size - start, 0) :], max(size, start)
         if size < start:
             raise RuntimeError(f"the view has {size} entries of {origin}, and was given those from {start}")
-        said, waits = [], []
-        for index, entry in enumerate(entries, start):
-            leaf = leaf_hash(entry)
-            state, kind, at, needs = self._read(origin, log, index, leaf, entry)
-            said.append((log, index, kind, at, int(state), bytearray(leaf)))  # bytes cost the driver a question each
-            if needs is not None:
-                waits.append((log, index, needs, entry))
-            elif state is APPLIED:
-                self._here.add(leaf)
-        self._insert(records, said)
-        self._insert(waiting, waits)
+        for first in range(0, len(entries), ROWS):
+            self._take(origin, log, start + first, entries[first : first + ROWS])
+            self._insert_made(ROWS)
         self._insert_made()
         self._db.execute(update(logs).where(logs.c.log == log).values(size=start + len(entries)))
         if self._recent is None:
             self.release()
-        elif len(self._recent) < RECENT_MAX:
-            self._recent |= self._here
+
+    def _take(self, origin: str, log: int, start: int, entries: list[bytes]) -> None:
+        """Make the rows of `entries`, of which the first has index `start`."""
+        said, here = self._rows[records, ()], self._here
+        for index, entry in enumerate(entries, start):
+            leaf = leaf_hash(entry)
+            state, kind, at, needs = self._read(origin, log, index, leaf, entry)
+            said.append((log, index, kind, at, int(state), bytearray(leaf)))  # bytes cost the driver a question each
+            if state is APPLIED:
+                here.add(leaf)
+            elif needs is not None:
+                self._rows[waiting, ()].append((log, index, needs, entry))
 
     def release(self) -> None:
         """Apply every waiting record whose need is met, and then those that waited for it."""
@@ -374,20 +376,21 @@ class _Step:
         values = [getattr(record, name) for name in kind.detached]
         parts = [part for value in values if value is not None for part in ((value,) if isinstance(value, Detached) else value)]
         for number, part in enumerate(parts):
-            self._blobs.append((log, index, number, part.digest, part.size, int(part.salted)))
+            self._rows[blobs, ()].append((log, index, number, part.digest, part.size, int(part.salted)))
 
-    def _insert_made(self) -> None:
-        """Insert the rows that handlers made, and what was noted of blobs."""
+    def _insert_made(self, least: int = 1) -> None:
+        """Insert the rows that were made, of each shape of which there are at least so many.
+
+        A shape is a table, and which of its columns a handler fills; none means all.
+        """
         for (kept, names), rows in self._rows.items():
-            self._insert(kept, rows, ("origin", "index", *names))
-        self._insert(blobs, self._blobs)
-        self._rows.clear()
-        self._blobs.clear()
+            if len(rows) >= least:
+                self._insert(kept, ("origin", "index", *names) if names else tuple(kept.c.keys()), rows)
+                rows.clear()
 
-    def _insert(self, kept: Table, rows: list[tuple[Any, ...]], names: tuple[str, ...] = ()) -> None:
-        """Insert rows with values for the columns `names` (none: all of them): straight to the driver, many in a statement."""
-        names = names or tuple(kept.c.keys())
-        step = PARAMETERS // len(names)
+    def _insert(self, kept: Table, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Insert rows with values for the columns `names`: straight to the driver, many in a statement."""
+        step = min(ROWS, PARAMETERS // len(names))
         whole = len(rows) - len(rows) % step
         for start in range(0, whole, step):
             values = tuple(chain.from_iterable(rows[start : start + step]))
@@ -400,7 +403,7 @@ class _Step:
 
         An identity is checked against the one before, and holds from here on. ForgedError if seals are missing.
         """
-        standing = self._standing_of(origin)
+        standing = self._standing.get(origin) or self._standing_of(origin)
         if sealed is None and standing and standing[-1][0] < index:
             return standing[-1][1]
         current = next((said for place, said in reversed(standing) if place < index), None)
