@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """`target` is a promise such as ("<=", 0.25) or (">=", 3000), in `unit`. `peer` names the peer, `beside` is its value."""
+    """`target` is a promise such as ("<=", 0.25) or (">=", 3000), in `unit`. `peer` names the peer, `beside` is its value.
+
+    `note` says how it was measured, where that differs from run to run.
+    """
 
     name: str
     value: float
@@ -14,6 +17,7 @@ class Figure:
     target: tuple[Literal["<=", ">="], float]
     peer: str
     beside: float | None
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -32,6 +36,7 @@ class Figure:
         """As it stands in latest.json."""
         return {
             "name": self.name,
+            "note": self.note,
             "value": self.value,
             "unit": self.unit,
             "target": f"{self.target[0]} {self.target[1]:g}",
@@ -45,4 +50,5 @@ class Figure:
         beside = f"{self.peer}: {self.beside:,.4g} {self.unit}" if self.beside is not None else self.peer
         ratio = f"{self.ratio:.2f} times as good" if self.ratio else "–"
         mark = "" if self.ok else " **missed**"
-        return f"| {self.name} | {self.value:,.4g} {self.unit}{mark} | {self.target[0]} {self.target[1]:,g} | {beside} | {ratio} |"
+        name = f"{self.name} ({self.note})" if self.note else self.name
+        return f"| {name} | {self.value:,.4g} {self.unit}{mark} | {self.target[0]} {self.target[1]:,g} | {beside} | {ratio} |"

@@ -12,5 +12,5 @@ def test_a_suite_gives_its_figures(suite: str, tmp_path: Path) -> None:
     assert figures
     for figure in figures:
         assert figure.value > 0
-        assert set(figure.told()) == {"name", "value", "unit", "target", "ok", "peer", "ratio"}
+        assert set(figure.told()) == {"name", "note", "value", "unit", "target", "ok", "peer", "ratio"}
         assert figure.line().count("|") == 6
