@@ -66,7 +66,7 @@ lock: .venv/bin/python
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q uv || echo "uv cannot be had; pip will do"
 
-.venv/base.stamp: .venv/bin/python requirements/base.txt requirements/build.txt pyproject.toml
+.venv/base.stamp: .venv/bin/python requirements/base.txt requirements/build.txt pyproject.toml src/concord/xet/native.c
 	sh requirements/install.sh base
 	touch $@
 

@@ -11,6 +11,7 @@ from concord.pillars.members.charter import presets
 from concord.testing.processes import Done
 from concord.testing.terminal import run
 from concord.tlog import checkpoint, note, tile
+from concord.xet import kernel
 
 KENYA = ["--member", "ke", "--name", "Kenya", "--country", "KE"]
 OPEN = ["--charter", "open-to-all-states"]
@@ -164,6 +165,14 @@ def test_founding_the_demonstration_says_so(tmp_path: Path) -> None:
 # verify
 
 
+def test_verify_says_where_large_files_come_in_slowly(founded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "kernel", kernel.plain)
+    done = run("verify", "--json", home=founded)
+    assert done.json()["kernel"] == "numpy" and done.status == 0
+    assert "native.c was not compiled" in done.err
+
+
+@pytest.mark.skipif(kernel.kernel().name != "compiled", reason="it would say that it is slow")
 def test_verify(founded: Path) -> None:
     quick, deep = run("verify", home=founded), run("verify", "--deep", "--json", home=founded)
     assert (quick.status, quick.out, quick.err) == (0, "8 checks, nothing wrong\n", "")

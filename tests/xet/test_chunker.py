@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concord.tlog.errors import MalformedError
-from concord.xet import gear
+from concord.xet import arrays, gear, kernel
+from concord.xet.arrays import Scanner
 from concord.xet.chunker import CHUNK_MAX, CHUNK_MIN, Chunker, cut
 from concord.xet.hashes import Tree, chunk_hash, file_hash, is_marked, node_hash, range_hash, root_of, spell, unspell
+from concord.xet.kernel import Kernel
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "xet"
 
@@ -42,6 +44,7 @@ def contents() -> dict[str, bytes]:
 
 CONTENTS = contents()
 PLAIN = CONTENTS["stream"]
+KERNELS = [kernel.plain(), *({kernel.kernel()} - {kernel.plain()})]
 
 
 def plainly(content: bytes) -> list[bytes]:
@@ -67,10 +70,11 @@ def test_a_file_has_the_hash_that_the_clients_give_it(line: str) -> None:
     assert hashed(CONTENTS[name]) == known
 
 
+@pytest.mark.parametrize("by", KERNELS, ids=lambda by: by.name)
 @pytest.mark.parametrize("name", ["stream", "numbers", "zeros-max-1", "min"])
-def test_the_kernel_cuts_where_the_plain_loop_cuts(name: str) -> None:
+def test_a_kernel_cuts_where_the_plain_loop_cuts(name: str, by: Kernel) -> None:
     content = CONTENTS[name][:700_000]
-    assert list(cut([content])) == plainly(content)
+    assert list(cut([content], by)) == plainly(content)
 
 
 @given(st.lists(st.integers(1, 400_000), max_size=12))
@@ -95,9 +99,9 @@ def test_single_bytes_are_pieces_too() -> None:
 
 
 def test_the_scanner_takes_a_block_and_its_context() -> None:
-    scanner = gear.Scanner()
+    scanner = Scanner()
     assert scanner.ends(bytes(64), b"") == []
-    for before, block in ((bytes(63), b""), (bytes(64), bytes(gear.BLOCK + 1))):
+    for before, block in ((bytes(63), b""), (bytes(64), bytes(arrays.BLOCK + 1))):
         with pytest.raises(RuntimeError):
             scanner.ends(before, block)
 

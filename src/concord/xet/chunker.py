@@ -12,15 +12,16 @@ nothing: before a chunk may end, the window is full of its own bytes.
 
 from collections.abc import Iterable, Iterator
 
-from concord.xet.gear import BLOCK, WINDOW, Scanner
+from concord.xet.kernel import Kernel, kernel
 
 CHUNK_MIN = 8 << 10
 CHUNK_MAX = 128 << 10
+BLOCK = 128 << 10  # bytes that are looked at in one go: they stay in the processor's cache
 
 
-def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def cut(pieces: Iterable[bytes], by: Kernel | None = None) -> Iterator[bytes]:
     """The chunks of the content that `pieces` make up, however it is divided among them."""
-    chunker = Chunker()
+    chunker = Chunker(by)
     for piece in pieces:
         yield from chunker.take(piece)
     yield from chunker.finish()
@@ -29,10 +30,10 @@ def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
 class Chunker:
     """Cuts content that comes piece by piece, in memory of its own that does not grow."""
 
-    def __init__(self) -> None:
-        self._scanner = Scanner()
-        self._window = memoryview(bytearray(WINDOW + CHUNK_MAX + BLOCK))  # from WINDOW on, the chunk that has not ended
-        self._scanned = self._filled = WINDOW
+    def __init__(self, by: Kernel | None = None) -> None:
+        self._stops = (by or kernel()).cutter(CHUNK_MIN, CHUNK_MAX)
+        self._window = memoryview(bytearray(CHUNK_MAX + BLOCK))  # it begins with the chunk that has not ended
+        self._scanned = self._filled = 0
 
     def take(self, piece: bytes) -> Iterator[bytes]:
         """The chunks that end with more content."""
@@ -45,8 +46,8 @@ class Chunker:
     def finish(self) -> Iterator[bytes]:
         """The chunks that end with the content. Nothing can be taken after it."""
         yield from self._cut()
-        if self._filled > WINDOW:
-            yield bytes(self._window[WINDOW : self._filled])
+        if self._filled:
+            yield bytes(self._window[: self._filled])
 
     def _fill(self, part: memoryview) -> Iterator[bytes]:
         self._window[self._filled : self._filled + len(part)] = part
@@ -56,26 +57,10 @@ class Chunker:
 
     def _cut(self) -> Iterator[bytes]:
         """The chunks that end in what was filled and not yet scanned; what is left moves to the front."""
-        start = WINDOW
-        for stop in self._stops():
+        start = 0
+        for stop in self._stops(self._window, self._scanned, self._filled):
             yield bytes(self._window[start:stop])
             start = stop
         rest = self._filled - start
-        self._window[WINDOW : WINDOW + rest] = self._window[start : self._filled]
-        self._scanned = self._filled = WINDOW + rest
-
-    def _stops(self) -> Iterator[int]:
-        start, scanned = WINDOW, self._scanned
-        if self._filled - start < CHUNK_MIN:
-            return
-        ends = self._scanner.ends(self._window[scanned - WINDOW : scanned], self._window[scanned : self._filled])
-        for stop in (scanned + end for end in ends):
-            while stop - start > CHUNK_MAX:
-                start += CHUNK_MAX
-                yield start
-            if stop - start >= CHUNK_MIN:
-                start = stop
-                yield start
-        while self._filled - start >= CHUNK_MAX:
-            start += CHUNK_MAX
-            yield start
+        self._window[:rest] = self._window[start : self._filled]
+        self._scanned = self._filled = rest

@@ -15,16 +15,14 @@ gigabytes are MalformedError after the expected number and one.
 >>> unpack(scheme, packed, 69_999)
 Traceback (most recent call last):
 concord.tlog.errors.MalformedError: a chunk that does not unpack to 69999 bytes
->>> group(b"ABCDabcdAB")
-b'AaABbBCcDd'
 """
 
 from enum import IntEnum
 
 import lz4.frame
-import numpy as np
 
 from concord.tlog.errors import MalformedError
+from concord.xet.kernel import kernel
 
 SAMPLE = 4096  # bytes from the middle on which it is tried what helps
 LEVEL = -2  # of LZ4: a fifth faster than the usual, and one hundredth larger
@@ -42,10 +40,10 @@ def pack(content: bytes) -> tuple[Scheme, bytes]:
     """The content packed in the way that seems shortest by a sample; NONE if none makes it shorter."""
     middle = len(content) // 8 * 4
     sample = content[middle : middle + SAMPLE]
-    plain, grouped = len(_frame(sample)), len(_frame(group(sample)))
+    plain, grouped = len(_frame(sample)), len(_frame(kernel().group(sample)))
     if min(plain, grouped) >= len(sample) and len(content) > len(sample) * 2:
         return Scheme.NONE, content
-    packed = _frame(group(content) if grouped < plain else content)
+    packed = _frame(kernel().group(content) if grouped < plain else content)
     if len(packed) >= len(content):
         return Scheme.NONE, content
     return Scheme.GROUPED_LZ4 if grouped < plain else Scheme.LZ4, packed
@@ -59,30 +57,13 @@ def unpack(scheme: Scheme, packed: bytes | memoryview, size: int) -> bytes:
         case Scheme.LZ4:
             content = _unframe(packed, size)
         case Scheme.GROUPED_LZ4:
-            content = ungroup(_unframe(packed, size))
+            content = bytes(kernel().ungroup(_unframe(packed, size)))
     if len(content) != size:
         raise MalformedError(f"a chunk that does not unpack to {size} bytes")
     return content
 
 
-def group(content: bytes) -> bytes:
-    """Bytes 0, 4, 8 …, then 1, 5, 9 …, then 2, 6, 10 …, then 3, 7, 11 …"""
-    if len(content) % 4:
-        return b"".join(content[first::4] for first in range(4))
-    return np.frombuffer(content, np.uint8).reshape(-1, 4).T.tobytes()
-
-
-def ungroup(grouped: bytes) -> bytes:
-    """What `group` made `grouped` from."""
-    content, start = np.empty(len(grouped), np.uint8), 0
-    for first in range(4):
-        stop = start + (len(grouped) - first + 3) // 4
-        content[first::4] = np.frombuffer(grouped, np.uint8)[start:stop]
-        start = stop
-    return content.tobytes()
-
-
-def _frame(content: bytes) -> bytes:
+def _frame(content: bytes | bytearray) -> bytes:
     framed: bytes = lz4.frame.compress(
         content, block_size=lz4.frame.BLOCKSIZE_MAX256KB, block_linked=False, compression_level=LEVEL
     )
