@@ -49,24 +49,31 @@ class Cutter:
 
     def __init__(self, cut: "ctypes._NamedFuncPointer", least: int, most: int) -> None:
         self._cut, self._least, self._most = cut, least, most
+        self._stops = (ctypes.c_uint32 * 32)()
 
     def __call__(self, window: memoryview, scanned: int, filled: int) -> list[int]:
         """The places where chunks end; as `concord.xet.kernel.Cut`."""
         if not scanned <= filled <= len(window):
             raise RuntimeError("more than there is in the window")
-        stops = (ctypes.c_uint32 * (filled // self._least + 1))()
-        count = self._cut(_TABLE, _writable(window), scanned, filled, self._least, self._most, stops)
-        return stops[:count]
+        room = filled // self._least
+        if room == 0:
+            return []
+        if len(self._stops) < room:
+            self._stops = (ctypes.c_uint32 * room)()
+        count = self._cut(_TABLE, _pointer(window), scanned, filled, self._least, self._most, self._stops)
+        return self._stops[:count]
 
 
 def _turned(turn: "ctypes._NamedFuncPointer", content: Bytes) -> bytearray:
     turned = bytearray(len(content))
-    turn(content if isinstance(content, bytes) else bytes(content), len(content), _writable(turned))
+    if turned:
+        turn(content if isinstance(content, bytes) else bytes(content), len(content), _pointer(turned))
     return turned
 
 
-def _writable(content: bytearray | memoryview) -> "ctypes.Array[ctypes.c_char]":
-    return (ctypes.c_char * len(content)).from_buffer(content)
+def _pointer(content: bytearray | memoryview) -> object:
+    """Where the first byte is. A type for every length, as `c_char * length`, would cost more than the work."""
+    return ctypes.byref(ctypes.c_char.from_buffer(content))
 
 
 def load(path: str = LIBRARY) -> Native | None:
