@@ -83,7 +83,8 @@ def test_what_a_client_uploads_is_read(chunks: Chunks) -> None:
 
 def test_a_xorb_with_a_footer_is_the_same(chunks: Chunks) -> None:
     assert chunks.put_xorb(NAME, [(VECTORS / "xorb/good/footer.xorb").read_bytes()], NOW)
-    assert chunks.open_xorb(NAME).read_bytes() == (VECTORS / "xorb/good/footer.xorb").read_bytes()
+    kept, came = chunks.open_xorb(NAME).read_bytes(), (VECTORS / "xorb/good/footer.xorb").read_bytes()
+    assert kept.startswith(came) and kept.endswith(b"XXH3")
 
 
 @pytest.mark.parametrize("path", sorted((VECTORS / "xorb/bad").iterdir()), ids=lambda path: path.stem)

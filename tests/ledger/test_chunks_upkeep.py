@@ -62,7 +62,7 @@ def nothing(_: str) -> bool:
 # Damage
 
 
-@pytest.mark.parametrize("place", [0, 5, 8, 300_000, -1, -20, -100, -300], ids=str)
+@pytest.mark.parametrize("place", [0, 5, 8, 300_000, 699_000, -1, -7, -15, *range(-120, -600, -30)], ids=str)
 def test_a_flipped_byte_is_found_and_never_served(chunks: Chunks, tmp_path: Path, place: int) -> None:
     entry = chunks.ingest([A], NOW)
     (name,) = xorbs(chunks, entry)

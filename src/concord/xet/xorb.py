@@ -45,7 +45,9 @@ CHUNKS_MAX = 8192
 CONTENT_MAX = 64 << 20
 STORED_MAX = CONTENT_MAX + CHUNKS_MAX * HEADER_SIZE
 FOOTER_MAX = 1024 + CHUNKS_MAX * (HASH_SIZE + 8)
+AFTER_MAX = FOOTER_MAX + CHUNKS_MAX * 8 + 64  # bytes after the chunks that are passed over: a node keeps its sums there, too
 
+_SCHEMES = frozenset(Scheme)
 _MARK, _HASHES, _BOUNDS = b"XETBLOB", b"XBLBHSH\x00", b"XBLBBND\x01"
 
 
@@ -60,7 +62,7 @@ class Header:
     @classmethod
     def parse(cls, raw: bytes | memoryview) -> "Header":
         """MalformedError unless bytes(Header.parse(raw)) == raw, and the sizes are possible."""
-        if len(raw) != HEADER_SIZE or raw[0] != 0 or raw[4] not in set(Scheme):
+        if len(raw) != HEADER_SIZE or raw[0] != 0 or raw[4] not in _SCHEMES:
             raise MalformedError(f"not the header of a chunk: {bytes(raw[:HEADER_SIZE]).hex()}")
         packed, size = int.from_bytes(raw[1:4], "little"), int.from_bytes(raw[5:8], "little")
         if size > CHUNK_MAX:
@@ -171,8 +173,8 @@ def split(pieces: Iterable[bytes]) -> Iterator[bytes]:
         del waiting[:length]
     if count == 0 or (waiting and not waiting.startswith(_MARK)):
         raise MalformedError("a xorb that breaks off" if count else "a xorb without chunks")
-    _filled(waiting, source, FOOTER_MAX + 1)
-    if len(waiting) > FOOTER_MAX:
+    _filled(waiting, source, AFTER_MAX + 1)
+    if len(waiting) > AFTER_MAX:
         raise TooLargeError("more after the chunks of a xorb than a footer has")
 
 

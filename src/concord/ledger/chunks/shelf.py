@@ -1,4 +1,4 @@
-"""Xorbs and shards as files: written whole or not at all, and read with every chunk verified."""
+"""Xorbs and shards as files: written whole or not at all, and read with every chunk checked."""
 
 import fcntl
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from concord.errors import DamagedError, MalformedError, MissingError
+from concord.errors import MalformedError, MissingError
+from concord.ledger.chunks import sums
+from concord.ledger.chunks.reader import Held, Reader, damaged
 from concord.ledger.storage.files import TEMPORARY, told
-from concord.tlog.errors import ForgedError
 from concord.xet.hashes import spell
-from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, verified
+from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer
 
-PIECE = 1 << 20  # bytes of content that are read at once, or one chunk more
-TABLES = 64  # of xorbs that are kept in memory: 64 KiB each
+TABLES = 64  # of xorbs that are kept in memory: some 100 KiB each
 DAMAGED = ".damaged"
 PARTIAL = f".part{TEMPORARY}"  # of chunks that were verified one by one, and are worth keeping after a crash
 
@@ -31,6 +31,7 @@ class Draft:
         self._file, self._hashes = file, bytearray()
         self._stops: list[int] = []
         self._ends: list[int] = []
+        self._sums: list[int] = []
 
     def __len__(self) -> int:
         return len(self._stops)
@@ -46,13 +47,15 @@ class Draft:
         self._hashes += chunk
         self._stops.append((self._stops[-1] if number else 0) + len(stored))
         self._ends.append((self._ends[-1] if number else 0) + size)
+        self._sums.append(sums.sum_of(stored))
         self.numbers.setdefault(chunk, number)
         return number
 
     def finish(self, at: int) -> Table:
-        """Write the footer and make all of it durable. The table of the xorb."""
+        """Write the footer and the sums, and make all of it durable. The table of the xorb."""
         table = Table(bytes(self._hashes), tuple(self._stops), tuple(self._ends))
-        self._file.write(footer(table))
+        end = footer(table)
+        self._file.write(end + sums.trailer(self._sums, end))
         self._file.flush()
         os.fsync(self._file.fileno())
         os.utime(self._file.fileno(), (at, at))
@@ -65,7 +68,7 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tables: OrderedDict[tuple[bytes, int], Table] = OrderedDict()  # by hash and inode: one set aside may come again
+        self._tables: OrderedDict[tuple[bytes, int], Held] = OrderedDict()  # by hash and inode: one set aside may come again
         self._lock = Lock()
 
     # Where things are
@@ -143,49 +146,41 @@ class Shelf:
 
     def table(self, name: bytes) -> Table:
         """Where the chunks of a xorb are. MissingError, or DamagedError if its footer is not what was written."""
-        with self._open(name) as file:
-            return self._table_of(file, name)
+        with self.reader(name) as reader:
+            return reader.held.table
 
-    def _table_of(self, file: BinaryIO, name: bytes) -> Table:
+    @contextmanager
+    def reader(self, name: bytes) -> Iterator[Reader]:
+        """A xorb to read from. Errors as in `table`."""
+        with self._open(name) as file:
+            yield Reader(self.xorb(name), file.fileno(), self._held(file, name))
+
+    def contents(self, name: bytes, start: int, stop: int, piece: bytearray) -> Iterator[bytearray]:
+        """The content of the chunks [start, stop) of a xorb, about 1 MiB at a time, all checked: always `piece`, filled anew."""
+        with self.reader(name) as reader:
+            for first, last in reader.held.runs(start, stop):
+                reader.fill(piece, first, last)
+                yield piece
+
+    def stored(self, name: bytes, number: int) -> bytes:
+        """A chunk as it is stored, checked."""
+        with self.reader(name) as reader:
+            stored = reader.stored(number)
+            reader.content(number, stored)
+            return stored
+
+    def _held(self, file: BinaryIO, name: bytes) -> Held:
         key = name, os.fstat(file.fileno()).st_ino
         with self._lock:
             if key in self._tables:
                 self._tables.move_to_end(key)
                 return self._tables[key]
-        table = _read_footer(file, name)
+        held = _read_end(file, name)
         with self._lock:
-            self._tables[key] = table
+            self._tables[key] = held
             while len(self._tables) > TABLES:
                 self._tables.popitem(last=False)
-        return table
-
-    def contents(self, name: bytes, start: int, stop: int) -> Iterator[bytes]:
-        """The content of the chunks [start, stop) of a xorb, about PIECE bytes at a time, all verified."""
-        with self._open(name) as file:
-            table = self._table_of(file, name)
-            while start < stop:
-                last = min(stop, max(start + 1, table.at(table.span(start)[0] + PIECE)))
-                yield b"".join(self._verified(file, name, table, number) for number in range(start, last))
-                start = last
-
-    def stored(self, name: bytes, number: int) -> bytes:
-        """A chunk as it is stored, verified."""
-        with self._open(name) as file:
-            table = self._table_of(file, name)
-            self._verified(file, name, table, number)
-            start, stop = table.place(number, number + 1)
-            return os.pread(file.fileno(), stop - start, start)
-
-    def _verified(self, file: BinaryIO, name: bytes, table: Table, number: int) -> bytes:
-        start, stop = table.place(number, number + 1)
-        try:
-            content = verified(table.hash(number), os.pread(file.fileno(), stop - start, start))
-        except (MalformedError, ForgedError) as e:
-            raise damaged(self.xorb(name), f"chunk {number} is not what was written") from e
-        first, last = table.span(number)
-        if len(content) != last - first:
-            raise damaged(self.xorb(name), f"chunk {number} is not as long as was written")
-        return content
+        return held
 
     def _open(self, name: bytes) -> BinaryIO:
         try:
@@ -212,24 +207,25 @@ class Shelf:
                 path.unlink()
 
 
-def damaged(path: Path, what: str) -> DamagedError:
-    """What to say of a stored file that is not what was written."""
-    return DamagedError(f"{path}: {what}. Set it aside, and pull what is missing again")
-
-
-def _read_footer(file: BinaryIO, name: bytes) -> Table:
-    """The table of a stored xorb, which must have the name `name`."""
+def _read_end(file: BinaryIO, name: bytes) -> Held:
+    """What stands after the chunks of a stored xorb, which must have the name `name`."""
     path, size = Path(file.name), os.fstat(file.fileno()).st_size
-    length = int.from_bytes(os.pread(file.fileno(), 4, max(0, size - 4)), "little") + 4
-    if not 4 < length <= min(size, FOOTER_MAX):
+    end = os.pread(file.fileno(), min(size, FOOTER_MAX + sums.TRAILER_MAX), max(0, size - FOOTER_MAX - sums.TRAILER_MAX))
+    more = sums.length(end[-sums.END_SIZE :])
+    last = len(end) - more  # where the footer ends
+    length = int.from_bytes(end[max(0, last - 4) : max(0, last)], "little") + 4
+    if not 4 < length <= last:
         raise damaged(path, "its footer is not what was written")
     try:
-        table = parse_footer(os.pread(file.fileno(), length, size - length))
+        table = parse_footer(end[last - length : last])
     except MalformedError as e:
         raise damaged(path, "its footer is not what was written") from e
-    if table.root != name or table.stops[-1] != size - length:
+    if table.root != name or table.stops[-1] != size - more - length:
         raise damaged(path, "its footer is that of another xorb")
-    return table
+    found = sums.parse(end[last:], end[last - length : last]) if more else ()
+    if found is None or len(found) not in (0, len(table)):
+        raise damaged(path, "its footer is not what was written")
+    return Held(table, found)
 
 
 def _make_folder(folder: Path) -> None:

@@ -15,7 +15,8 @@ from concord.errors import DamagedError, ForgedError, MalformedError, MissingErr
 from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
-from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, damaged
+from concord.ledger.chunks.reader import PIECE, damaged
+from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.ledger.storage.files import TEMPORARY, Files
 from concord.xet.chunker import cut
@@ -161,13 +162,20 @@ class Chunks:
         return self._one("sha256", bytes.fromhex(sha256))
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Bytes [start, stop) of a file, about 1 MiB at a time, each chunk verified.
+        """Bytes [start, stop) of a file, about 1 MiB at a time, each chunk checked.
 
         MissingError if it or a xorb of it is not here; DamagedError in the place of content that is not what was written.
         """
+        return map(bytes, self.flow(name, start, stop))
+
+    def flow(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytearray]:
+        """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew.
+
+        So nothing is copied, and no memory asked for; which is half of the time that a large file takes.
+        """
         entry = self._entry(name)
         stop = entry.size if stop is None else min(stop, entry.size)
-        return self._read(unspell(name), start, stop)
+        return self._flow(unspell(name), start, stop)
 
     def reconstruction(self, name: str, start: int = 0, stop: int | None = None) -> Reconstruction | None:
         """How a client puts bytes [start, stop) of a file together; None if the file ends before `start`."""
@@ -250,10 +258,9 @@ class Chunks:
 
     def check_xorb(self, name: str, *, deep: bool = True) -> None:
         """DamagedError if a stored xorb is not what was written."""
-        raw = unspell(name)
-        table = self._shelf.table(raw)
-        for _ in self._shelf.contents(raw, 0, len(table)) if deep else ():
-            pass
+        with self._shelf.reader(unspell(name)) as reader:
+            if deep:
+                reader.check()
 
     def set_aside(self, name: str) -> None:
         """Let a damaged xorb be found no more, so that it or its chunks can come again."""
@@ -380,9 +387,9 @@ class Chunks:
 
     def _digest(self, terms: Iterable[Term]) -> str:
         """The SHA-256 of the content."""
-        digest = sha256_of()
+        digest, piece = sha256_of(), bytearray(PIECE)
         for term in terms:
-            for content in self._shelf.contents(term.xorb, term.start, term.stop):
+            for content in self._shelf.contents(term.xorb, term.start, term.stop, piece):
                 digest.update(content)
         return digest.hexdigest()
 
@@ -416,14 +423,17 @@ class Chunks:
         with self._index.reading() as db:
             return index.terms(db, name, start, stop)
 
-    def _read(self, name: bytes, start: int, stop: int) -> Iterator[bytes]:
+    def _flow(self, name: bytes, start: int, stop: int) -> Iterator[bytearray]:
+        piece = bytearray(PIECE)
         for offset, term in self._terms(name, start, stop):
             table = self._shelf.table(term.xorb)
             first, last = answers.within(table, term, start - offset, stop - offset)
             place = offset + answers.before(table, term, first)
-            for content in self._shelf.contents(term.xorb, first, last):
-                yield content[max(0, start - place) : stop - place]
-                place += len(content)
+            for content in self._shelf.contents(term.xorb, first, last, piece):
+                size = len(content)
+                inside = start <= place and place + size <= stop
+                yield content if inside else content[max(0, start - place) : stop - place]
+                place += size
 
     def _strays(self, db: Connection, before: int, used: set[bytes]) -> list[Path]:
         """Xorbs that are in no index, because something was cut off, or that were set aside; older than a time."""
