@@ -88,6 +88,14 @@ def accept(policy: Policy, signed: Note) -> Accepted:
     return Accepted(checkpoint, cosigned)
 
 
+def tally(policy: Policy, accepted: Accepted) -> tuple[int, int]:
+    """Of those whom the quorum counts, how many cosigned, and how many there are."""
+    cosigners = {seen.key for seen in accepted.cosigned}
+    group = policy.groups.get(policy.quorum)
+    counted = group.members if group else () if policy.quorum == NONE else (policy.quorum,)
+    return sum(_suffices(policy, member, cosigners) for member in counted), len(counted)
+
+
 def parse(raw: bytes) -> Policy:
     """The policy in a file. MalformedError names the line that is wrong."""
     if len(raw) > POLICY_SIZE_MAX:

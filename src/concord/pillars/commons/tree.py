@@ -13,10 +13,11 @@ no empty part, no `.` or `..`, no leading or trailing slash, no control characte
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha1, sha256
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from concord.errors import MalformedError
@@ -50,6 +51,9 @@ class File(Part, frozen=True):
         return self.oid is None
 
 
+_LINE = msgspec.json.Decoder(File)
+
+
 def grow(tree: Tree, put: Iterable[File], removed: Iterable[str]) -> dict[str, File]:
     """`tree` without what is `removed`, and then with what is `put`.
 
@@ -71,11 +75,30 @@ def grow(tree: Tree, put: Iterable[File], removed: Iterable[str]) -> dict[str, F
 
 
 def digest(tree: Tree) -> str:
-    """SHA-256 (hex) over the files in the order of their paths' bytes, each in its canonical spelling on a line of its own."""
+    """SHA-256 (hex) over the listing of the tree."""
     content = sha256()
-    for path in sorted(tree, key=str.encode):
-        content.update(ENCODER.encode(tree[path]) + b"\n")
+    for line in listing(tree):
+        content.update(line)
     return content.hexdigest()
+
+
+def listing(tree: Tree) -> Iterator[bytes]:
+    """The files in the order of their paths' bytes, each in its canonical spelling on a line of its own."""
+    return (ENCODER.encode(tree[path]) + b"\n" for path in sorted(tree, key=str.encode))
+
+
+def parse_listing(raw: bytes) -> dict[str, File]:
+    """The tree whose listing this is. MalformedError unless it is the one listing of a tree that commits can make."""
+    tree: dict[str, File] = {}
+    last = b""
+    for number, line in enumerate(raw.splitlines(keepends=True), 1):
+        file = _parse_line(line, number)
+        path = check_path(file.path).encode()
+        if path <= last:
+            raise MalformedError(f"line {number} of a listing: {file.path[:100]!r} is out of order")
+        tree[file.path], last = file, path
+    _check_folders(tree)
+    return tree
 
 
 def check_path(path: str) -> str:
@@ -136,6 +159,16 @@ def git_folders(tree: Tree) -> dict[str, str]:
         if path:  # git orders a folder as if its name ended with a slash
             inside[folder].append((name.encode() + b"/", b"40000 %b\0%b" % (name.encode(), bytes.fromhex(oids[path]))))
     return oids
+
+
+def _parse_line(line: bytes, number: int) -> File:
+    try:
+        file = _LINE.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise MalformedError(f"line {number} of a listing is no file: {e}") from e
+    if ENCODER.encode(file) + b"\n" != line:
+        raise MalformedError(f"line {number} of a listing is not in its canonical spelling")
+    return file
 
 
 def _remove(tree: dict[str, File], path: str) -> None:
