@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
-from concord.errors import MissingError, TooLargeError
+from concord.errors import DamagedError, MissingError, TooLargeError
 from concord.ledger.chunks import Entry
 from concord.node import Node
 from concord.pillars.commons import Repo
 from concord.private.tables import content as table
 
 AT_ONCE = 500  # digests in one question to the database
+_DROP = delete(table).where(table.c.repo == bindparam("root"), table.c.sha256 == bindparam("name"))
 
 
 class Content:
@@ -60,7 +61,7 @@ class Content:
         entry = self._entry(digest)
         return entry.hash if entry else None
 
-    def take(self, pieces: Iterable[bytes], expected: str, size_max: int) -> tuple[str, int]:
+    def take(self, pieces: Iterable[bytes], expected: str | None, size_max: int) -> tuple[str, int]:
         """Keep a large file, of which only what is new is stored; its digest and size. A repo has it once it is given it.
 
         ForgedError if another digest was `expected`; TooLargeError over `size_max` bytes.
@@ -71,28 +72,90 @@ class Content:
     def keep(self, content: bytes) -> str:
         """Keep bytes that are in memory, unless they are here; their digest."""
         digest = sha256(content).hexdigest()
-        if not self._node.blobs.have(digest):
-            self._node.blobs.put([content])
+        if not self._node.blobs.renew(digest, self._node.clock()):
+            self._node.blobs.put([content], at=self._node.clock())
         return digest
 
     def give(self, repo: Repo, digests: Iterable[str]) -> None:
-        """Let a repo have bytes that whoever asks was seen to have."""
-        new = set(digests)
-        new -= self.have(repo, new)
-        if new:
+        """Let a repo have bytes that whoever asks was seen to have. It is noted even if it stands: it might be about to go."""
+        given = sorted(set(digests))
+        if given:
             with self._node.private_writing() as db:
                 statement = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
-                db.execute(statement, [{"repo": repo.root, "sha256": digest} for digest in sorted(new)])
+                db.execute(statement, [{"repo": repo.root, "sha256": digest} for digest in given])
+
+    def renew(self, digests: Iterable[str]) -> None:
+        """Let bytes that an upload builds on, and does not send again, count as young, so that nobody clears them away."""
+        wanted, now = sorted(set(digests)), self._node.clock()
+        if wanted and self._node.has_chunks:
+            self._node.chunks.renew(wanted, now)
+        for digest in wanted:
+            self._node.blobs.renew(digest, now)
 
     def forget(self, repo: Repo) -> None:
         """Let a repo have nothing any more, because it is gone."""
         with self._node.private_writing() as db:
             db.execute(delete(table).where(table.c.repo == repo.root))
 
+    def whole(self, repo: Repo, digests: Iterable[str]) -> set[str]:
+        """Which of these need not be sent again: they are here as content of `repo`, whole, and stay for now."""
+        wanted = set(digests)
+        self.renew(wanted)
+        entries = {digest: self._entry(digest) for digest in self.have(repo, wanted)}
+        return {digest for digest, entry in entries.items() if entry is None or not self._node.chunks.missing(entry.hash)}
+
+    def noted(self) -> dict[str, set[str]]:
+        """What is noted as here: of each repo, by its root, the digests of bytes and the names of xorbs."""
+        found: dict[str, set[str]] = {}
+        with self._node.private_reading() as db:
+            for root, name in db.execute(select(table.c.repo, table.c.sha256)):
+                found.setdefault(root, set()).add(name)
+        return found
+
+    def drop(self, root: str, names: Iterable[str]) -> None:
+        """Let a repo that is gone have these no more, in whatever repos else they are."""
+        with self._node.private_writing() as db:
+            db.execute(_DROP, [{"root": root, "name": name} for name in names])
+
+    def drop_gone(self, root: str, names: Iterable[str]) -> None:
+        """Let a repo have those of these no more whose bytes are not here. Who brings them now notes it before or after."""
+        with self._node.private_writing() as db:
+            gone = [{"root": root, "name": name} for name in names if not self._is_here(name)]
+            if gone:
+                db.execute(_DROP, gone)
+
     def brought(self, digest: str) -> set[str]:
         """The roots of the repos to which somebody brought these bytes, or this xorb."""
         with self._node.private_reading() as db:
             return set(db.scalars(select(table.c.repo).where(table.c.sha256 == digest)))
+
+    def check(self, digest: str, size: int, *, deep: bool) -> None:
+        """That bytes are here whole, held or not; if `deep`, that they are what the digest says.
+
+        DamagedError or MissingError if not; the reason says what to do.
+        """
+        entry = self._entry(digest)
+        found = entry.size if entry else self._node.blobs.kept(digest)
+        if found != size:
+            raise DamagedError(f"{found} bytes are here, and {size} were committed. Pull it again, or send it again")
+        if entry is None:
+            return self._node.blobs.check(digest) if deep else None
+        if lost := self._node.chunks.missing(entry.hash):
+            raise DamagedError(f"{len(lost)} of its parts are not here. Pull it again, or send it again")
+        if deep and _hash(self._node.chunks.read(entry.hash)) != digest:
+            raise DamagedError("the bytes are not those that were committed. Pull it again, or send it again")
+        return None
+
+    def gone(self) -> list[tuple[str, str]]:
+        """The roots of repos, and the digests of bytes, that are noted as here and are not; but for those that were erased."""
+        rows = sorted((name, root) for root, names in self.noted().items() for name in names)
+        return [(root, name) for name, root in rows if not self._is_here(name) and self._node.blobs.erased(name) is None]
+
+    def _is_here(self, name: str) -> bool:
+        """Whether bytes are here that go by this digest, or a xorb of this name."""
+        if self._node.blobs.have(name):
+            return True
+        return self._node.has_chunks and (self._entry(name) is not None or self._node.chunks.has_xorb(name))
 
     def _check(self, repo: Repo, digest: str) -> None:
         if not self.have(repo, [digest]):
@@ -101,6 +164,13 @@ class Content:
 
     def _entry(self, digest: str) -> Entry | None:
         return self._node.chunks.by_digest(digest)
+
+
+def _hash(pieces: Iterable[bytes]) -> str:
+    content = sha256()
+    for piece in pieces:
+        content.update(piece)
+    return content.hexdigest()
 
 
 def _bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:

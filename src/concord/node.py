@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -90,7 +91,16 @@ class Node:
     @cached_property
     def chunks(self) -> Chunks:
         """The chunk store under the blobs. Opened when it is first needed."""
-        return Chunks(self.blobs.root / "chunks")
+        return Chunks(self._chunks_folder)
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether there is a chunk store already."""
+        return self._chunks_folder.is_dir()
+
+    @property
+    def _chunks_folder(self) -> Path:
+        return self.blobs.root / "chunks"
 
     # The organisation
 

@@ -10,6 +10,7 @@ for a repo that never was.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 
 from concord.content import Content
-from concord.errors import DamagedError, MalformedError, MissingError, RefusedError, StaleError
+from concord.errors import ConcordError, DamagedError, MalformedError, MissingError, RefusedError, StaleError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.ledger.record import ENCODER, Detached, Record
@@ -42,6 +43,7 @@ from concord.pillars.commons import (
     Settle,
     Thread,
     Tree,
+    attributes,
     fold,
 )
 from concord.pillars.commons import tree as trees
@@ -150,6 +152,21 @@ class Shelf:
         mine = [repo for repo in private if asker and asker.origin == repo.owner and owner in (None, repo.owner)]
         return sorted([*public, *mine], key=lambda repo: (repo.owner, repo.kind, repo.name))
 
+    def everything(self) -> Iterator[Repo]:
+        """All repos that there are here, whoever may see them: for upkeep, and for nobody to be told of.
+
+        Private ones come first: one that is published meanwhile comes a second time, and none is passed over.
+        """
+        with self.node.private_reading() as db:
+            private = [RepoId(owner=by, kind=_kind(kind), name=name) for by, kind, name in drafts.repos(db)]
+        for each in private:
+            with suppress(MissingError):
+                yield self._private(each)
+        self.node.catch_up()
+        with self.node.reading() as db:
+            public = commons_view.shelved(db)
+        yield from filter(None, map(self._public, public.values()))
+
     def catalogue(self, asker: Speaker | None) -> list[Entry]:
         """The repos that `asker` may see as searches know them, in no order."""
         with self.node.reading() as db:
@@ -199,11 +216,24 @@ class Shelf:
             return grown
 
     def changes(self, revision: Revision) -> Changes:
-        """What a commit changes. MissingError if that is listed in a blob which is not here."""
+        """What a commit changes. MissingError if that is listed in a blob which is not here, MalformedError if it is no list."""
         listing = revision.commit.listing
         if listing is None:
             return revision.commit.changes
-        return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
+        try:
+            return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            raise MalformedError(f"what the commit {revision.oid} names as its changes is no list of changes: {e}") from e
+
+    def large_patterns(self, repo: Repo, tree: Tree) -> list[str]:
+        """Which paths are kept as large files: by the repo's own .gitattributes, or, if it has none, by that of a new repo."""
+        file = tree.get(attributes.NAME)
+        if file is None or file.size > attributes.REGULAR_MAX:
+            return attributes.large_patterns(attributes.ATTRIBUTES)
+        try:
+            return attributes.large_patterns(b"".join(self.read(repo, file)))
+        except ConcordError:
+            return attributes.large_patterns(attributes.ATTRIBUTES)
 
     # Changing
 

@@ -68,6 +68,13 @@ class Blobs:
         """How many bytes; the errors are those of `get`."""
         return self._served(digest).stat().st_size
 
+    def kept(self, digest: str) -> int | None:
+        """How many bytes are here, held or not; None if there are none."""
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def get(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes [start, stop) in pieces of at most PIECE. MissingError, HeldError or ErasedError if they may not be had."""
         path = self._served(digest)
@@ -95,8 +102,10 @@ class Blobs:
 
     # Writing
 
-    def put(self, pieces: Iterable[bytes], size_max: int | None = None, expected: str | None = None) -> tuple[str, int]:
-        """Keep the bytes; their digest and size.
+    def put(
+        self, pieces: Iterable[bytes], size_max: int | None = None, expected: str | None = None, at: int | None = None
+    ) -> tuple[str, int]:
+        """Keep the bytes; their digest and size. `at` is when they came, by a clock other than that of the disk (POSIX seconds).
 
         TooLargeError over `size_max` bytes; ForgedError if another digest was `expected`, and nothing of it stays; StorageError if
         the disk refuses.
@@ -112,6 +121,9 @@ class Blobs:
             digest = content.hexdigest()
             if expected not in (None, digest):
                 raise ForgedError(f"what came as the bytes with SHA-256 {expected} is something else")
+            if at is not None:
+                file.flush()
+                os.utime(file.fileno(), (at, at))
             self._settle(path, file, digest)
         return digest, size
 
@@ -166,6 +178,32 @@ class Blobs:
         tombstone: Tombstone | None = self._read_note(digest, ".erased", Tombstone)
         return tombstone
 
+    def renew(self, digest: str, at: int) -> bool:
+        """Let a blob count as young from `at` (POSIX seconds) on, because somebody builds on it; whether it is here."""
+        path = self._path(digest)
+        with self._turn(), suppress(FileNotFoundError):
+            os.utime(path, (at, max(at, path.stat().st_mtime)))
+            return True
+        return False
+
+    def discard(self, digest: str, before: int) -> bool:
+        """Remove a blob that nobody needs, unless it came, or was last needed, after a time; whether it is gone.
+
+        Nothing stays of it, so that it can come again.
+        """
+        with self._turn():
+            if self.kept(digest) is not None and not self.is_older(digest, before):
+                return False
+            self._path(digest).unlink(missing_ok=True)
+        return True
+
+    def is_older(self, digest: str, before: int) -> bool:
+        """Whether a blob is here that came, and was last needed, before a time."""
+        try:
+            return self._path(digest).stat().st_mtime < before
+        except FileNotFoundError:
+            return False
+
     def hold(self, digest: str, mark: Hold) -> None:
         """Place a mark. One by the same name that stands is replaced."""
         marks = [other for other in self.holds(digest) if other.by != mark.by]
@@ -184,6 +222,11 @@ class Blobs:
         """The marks on a blob."""
         return self._read_note(digest, ".hold", list[Hold]) or []
 
+    def held(self) -> Iterator[str]:
+        """The digests that have marks, whether or not the bytes are here."""
+        for path in sorted(self.root.glob("??/" + "[0-9a-f]" * 64 + ".hold")):
+            yield path.name.partition(".")[0]
+
     def check_allowed(self, digest: str) -> None:
         """HeldError or ErasedError if the bytes may not be served, wherever they are kept."""
         tombstone = self.erased(digest)
@@ -192,6 +235,17 @@ class Blobs:
         marks = self.holds(digest)
         if marks:
             raise HeldError(f"blob {digest} is held: {'; '.join(mark.reason for mark in marks)}")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let nobody discard and renew at the same moment."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _served(self, digest: str) -> Path:
         path = self._path(digest)

@@ -1,4 +1,4 @@
-"""What a running node does by itself: asks peers about its own logs first, then pulls, cosigns and tidies on a schedule."""
+"""What a running node does by itself: asks peers about its own logs first, then pulls, cosigns and clears away on a schedule."""
 
 import threading
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from concord.edges.peer.pull import Progress, Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, StaleError, UnreachableError
 from concord.node import Node
+from concord.operations.garbage import AGE, collect
 from concord.private import peers
 
 logger = getLogger("concord.upkeep")
@@ -23,6 +24,7 @@ T = TypeVar("T")
 ASKED = 16  # peers that are asked for our own logs at the same time
 ASK_AGAIN = 60  # seconds until a node that pulls only on demand asks again what it may sign
 RECALL_TIMEOUT = 10  # seconds that a peer may be silent while our own logs wait for its word
+CLEAR_EVERY = 86_400  # seconds until bytes that nobody needs are cleared away again
 TICK = 5  # seconds between looks at whether there is something to cosign
 
 
@@ -89,6 +91,7 @@ class Upkeep:
         self._node = node
         self._home = home
         self._stop = threading.Event()
+        self._cleared = node.clock()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
@@ -115,8 +118,17 @@ class Upkeep:
             ready = ready or self._try("resuming", self._told_to_resume) or (due and self._recover())
             if ready:
                 self._try("cosigning", self._node.cosign)
+                self._try("clearing away", self._clear_away)
             if ready and due and every:
                 self._pull_all()
+
+    def _clear_away(self) -> None:
+        """Clear away what nobody needs, if a day went by since."""
+        now = self._node.clock()
+        if now - self._cleared >= CLEAR_EVERY:
+            self._cleared = now
+            found = collect(self._node, AGE)
+            logger.info("cleared away %d files, %d bytes", len(found.files), found.size)
 
     def _recover(self) -> bool:
         return self._try("recovery", lambda: recover(self._node, self._home)) or False

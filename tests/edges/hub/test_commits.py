@@ -10,7 +10,7 @@ import pytest
 from asking import Person, failure, file, large
 
 from concord.edges.hub import commits
-from concord.edges.hub.attributes import REGULAR_MAX
+from concord.pillars.commons.attributes import REGULAR_MAX
 
 HEADER = {"key": "header", "value": {"summary": "A change", "description": ""}}
 

@@ -10,18 +10,18 @@ The lines are taken one by one as they come, so that a commit of many files cost
 """
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from concord.edges.hub import attributes, refs
+from concord.edges.hub import refs
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.failures import OutdatedError
 from concord.edges.hub.shapes import README
-from concord.errors import ConcordError, MalformedError, MissingError, StaleError, TooLargeError
-from concord.pillars.commons import Card, File, Repo, Revision
+from concord.errors import MalformedError, MissingError, StaleError, TooLargeError
+from concord.pillars.commons import Card, File, Repo, Revision, attributes
 from concord.pillars.commons.card import card, faults, matter
 from concord.pillars.commons.tree import check_path, git_blob, git_oid
 from concord.private.people import Speaker
@@ -100,7 +100,7 @@ def preupload(ask: Ask) -> Response:
     repo = ask.repo(speaker)
     tree = ask.hub.shelf.tree(repo, found) if (found := _standing(ask, repo)) else {}
     wanted = ask.json(Preupload)
-    patterns = _patterns(ask, repo, tree)
+    patterns = ask.hub.shelf.large_patterns(repo, tree)
     told = []
     for each in wanted.files:
         raw = _decoded(each.sample)
@@ -204,7 +204,9 @@ class Taking:
         """The large files: of those that were sent for this repo, or stand in it already."""
         if not self._large:
             return []
-        here = self._ask.hub.content.have(self._repo, {each.oid for each in self._large if _is_digest(each.oid)})
+        named = {each.oid for each in self._large if _is_digest(each.oid)}
+        self._ask.hub.content.renew(named)
+        here = self._ask.hub.content.have(self._repo, named)
         tree = self._ask.hub.shelf.tree(self._repo, standing) if standing else {}
         sizes = {file.sha256: file.size for file in tree.values() if file.large}
         sizes |= {digest: self._ask.hub.content.size(self._repo, digest) for digest in here}
@@ -271,17 +273,6 @@ def _propose(ask: Ask, speaker: Speaker, repo: Repo, draft: Draft) -> Response:
 def _made(ask: Ask, repo: Repo, revision: Revision) -> dict[str, Any]:
     url = f"{ask.base}{ask.address(repo)}/commit/{revision.oid}"
     return {"success": True, "commitOid": revision.oid, "commitUrl": url, "hookOutput": ""}
-
-
-def _patterns(ask: Ask, repo: Repo, tree: Mapping[str, File]) -> list[str]:
-    """What the repo's own .gitattributes names, or, where there is none, what a new repo's does."""
-    file = tree.get(attributes.NAME)
-    if file is None or file.size > attributes.REGULAR_MAX:
-        return attributes.large_patterns(attributes.ATTRIBUTES)
-    try:
-        return attributes.large_patterns(b"".join(ask.hub.content.read(repo, file.sha256)))
-    except ConcordError:
-        return attributes.large_patterns(attributes.ATTRIBUTES)
 
 
 def _now(file: File | None) -> dict[str, str]:

@@ -98,7 +98,7 @@ def batch(ask: Ask) -> Response:
     if XET in wanted.transfers:
         return _answer({"transfer": XET, "objects": [{"oid": each.oid, "size": each.size} for each in wanted.objects]})
     _clear(ask)
-    here = ask.hub.content.have(repo, {each.oid for each in wanted.objects})
+    here = ask.hub.content.whole(repo, {each.oid for each in wanted.objects})
     multipart = "multipart" in wanted.transfers and any(each.size > 2 * PART_MIN for each in wanted.objects)
     told = [_upload(ask, repo, each, multipart=multipart, here=each.oid in here) for each in wanted.objects]
     return _answer({"transfer": "multipart" if multipart else "basic", "objects": told, "hash_algo": "sha256"})
@@ -176,6 +176,7 @@ def duplicate(ask: Ask) -> Response:
     source = ask.served(speaker)
     wanted = ask.json(Duplicate)
     target = ask.named(wanted.target.type, wanted.target.name, speaker)
+    ask.hub.content.renew(each.sha256 for each in wanted.files)
     here = ask.hub.content.have(source, {each.sha256 for each in wanted.files})
     ask.hub.content.give(target, here)
     failed = [{"sha256": each.sha256, "error": "not on this node"} for each in wanted.files if each.sha256 not in here]

@@ -7,13 +7,11 @@ from starlette.responses import Response
 
 from concord.edges.hub import weights
 from concord.edges.hub.asking import Ask, answer
-from concord.edges.hub.attributes import ATTRIBUTES, NAME
 from concord.edges.hub.failures import AbsentError, TakenError
 from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling, when
 from concord.errors import MalformedError, MissingError, RefusedError
-from concord.pillars.commons import File, Repo, RepoId
+from concord.pillars.commons import Repo, RepoId, attributes
 from concord.pillars.commons.records import Gate, Kind
-from concord.pillars.commons.tree import git_blob
 from concord.private import gates, people
 from concord.private.people import Speaker
 from concord.reading import resolve
@@ -70,9 +68,7 @@ def create(ask: Ask) -> Response:
     except RefusedError as e:
         there = ask.named(target.kind, f"{ask.hub.namespace(target.owner)}/{target.name}", speaker)
         raise TakenError(f"{e}", ask.base + ask.address(there)) from e
-    digest = ask.hub.content.keep(ATTRIBUTES)
-    ask.hub.content.give(repo, [digest])
-    first = File(path=NAME, size=len(ATTRIBUTES), sha256=digest, oid=git_blob(ATTRIBUTES))
+    first = ask.hub.shelf.keep(repo, attributes.NAME, attributes.ATTRIBUTES)
     ask.hub.shelf.commit(speaker, repo, Draft("main", FIRST, put=[first]))
     return answer({"url": ask.base + ask.address(repo), "name": ask.hub.name(repo.id), "id": repo.root[:24]})
 

@@ -188,6 +188,16 @@ def drop_files(db: Connection, names: Iterable[bytes]) -> None:
         db.execute(delete(file).where(file.c.hash.in_(some)))
 
 
+def renew_files(db: Connection, digests: Iterable[bytes], at: int) -> list[bytes]:
+    """Note that files with these SHA-256 were needed at this time; those of which an earlier time was noted."""
+    renewed: list[bytes] = []
+    for some in _some(digests):
+        older = file.c.sha256.in_(some) & (file.c.at < at)
+        renewed += db.scalars(select(file.c.hash).where(older)).all()
+        db.execute(update(file).where(older).values(at=at))
+    return renewed
+
+
 def files(db: Connection, column: str = "hash", value: bytes | None = None, before: int | None = None) -> Iterator[Entry]:
     """The files with this value, or that came before this time, or all of them."""
     asked = select(file).order_by(file.c.hash)

@@ -24,6 +24,8 @@ from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash,
 from concord.xet.shard import File, Shard, Term, answer, turned
 from concord.xet.xorb import seal, split, unseal
 
+Progress = Callable[[str, int, int], None]
+
 BATCH = 32  # chunks that are looked up at once: some 2 MiB
 
 
@@ -161,6 +163,11 @@ class Chunks:
             raise MalformedError(f"not a SHA-256: {sha256[:80]!r}")
         return self._one("sha256", bytes.fromhex(sha256))
 
+    def entries(self) -> list[Entry]:
+        """All files that are here."""
+        with self._index.reading() as db:
+            return list(index.files(db))
+
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes [start, stop) of a file, about 1 MiB at a time, each chunk checked.
 
@@ -240,9 +247,11 @@ class Chunks:
 
     # Upkeep
 
-    def verify(self, *, deep: bool = False) -> Iterator[Damage]:
+    def verify(self, *, deep: bool = False, progress: Progress = lambda _kind, _done, _all: None) -> Iterator[Damage]:
         """What is not as it was written: footers of xorbs, if `deep` every chunk; shards, and whether their xorbs are here."""
-        for spelled, _ in self._shelf.names("xorbs"):
+        xorbs = [spelled for spelled, _ in self._shelf.names("xorbs")]
+        for number, spelled in enumerate(xorbs):
+            progress("xorbs", number, len(xorbs))
             try:
                 self.check_xorb(spelled, deep=deep)
             except DamagedError as e:
@@ -273,6 +282,13 @@ class Chunks:
         with self._files.lock("lock"), self._index.writing() as db:
             self._shelf.remove([self._shelf.shard(unspell(name))])
             index.drop_files(db, [unspell(name)])
+
+    def renew(self, digests: Iterable[str], at: int) -> None:
+        """Let the files with these SHA-256 that are here count as young from `at` on, because somebody builds on them."""
+        with self._index.writing() as db:
+            for name in index.renew_files(db, map(bytes.fromhex, digests), at):
+                with suppress(FileNotFoundError):  # `verify` tells of it
+                    os.utime(self._shelf.shard(name), (at, at))
 
     def gc(self, live: Collection[str], protected: Collection[str], before: int, *, dry_run: bool = False) -> Garbage:
         """Clear away files that are not `live` (by hash), then xorbs that no file is left of, and that are not `protected`.

@@ -160,6 +160,11 @@ def licence(said: str) -> Licence:
     return Licence(said, row["id"], row["name"], row["osi"] == "yes", "yes" in (row["osi"], row["mof"]), **terms)
 
 
+def licences() -> list[str]:
+    """The identifiers that are known, in small letters."""
+    return list(_licences())
+
+
 def _component(kind: Mapping[str, object], card: Card, tree: Tree) -> Component:
     patterns, besides = _words(kind.get("patterns")), _words(kind.get("except"))
     if card.library:

@@ -171,6 +171,11 @@ def opened_by(db: Connection, leaf: str) -> RepoId | None:
     return RepoId(owner=row_[0], kind=row_[1], name=row_[2]) if row_ else None
 
 
+def last_closed(db: Connection, owner: str) -> int:
+    """When a member said last that it takes a repo out of the commons (POSIX seconds, as it dated that; 0 if never)."""
+    return int(db.scalar(select(func.max(said.c.at)).where(said.c.what == "close", said.c.origin == owner)) or 0)
+
+
 def listings(db: Connection) -> list[Entry]:
     """All open repos as searches know them: each with the card of its newest commit on main, and how many like it."""
     open_ = shelved(db)
