@@ -9,7 +9,9 @@ import pytest
 from asking import Person, failure, large
 from httpx2 import Response
 
-from concord.edges.hub.cas import HOURS
+from concord.edges.hub.tickets import LIVES
+from concord.ledger.blobs import Hold, Tombstone
+from concord.node import Node
 from concord.testing import Clock
 from concord.xet.chunker import cut
 from concord.xet.hashes import chunk_hash, file_hash, range_hash, spell, unspell
@@ -119,8 +121,33 @@ def test_a_ticket_is_for_one_repo_and_not_for_ever(owner: Person, other: Person,
     owner.commit(repo, large("x.bin", b""))
     public = Cas(owner, repo, "write")
     assert public.ask("GET", f"reconstructions/{name}").status_code == 404
-    clock.now += HOURS * 3600 + 1
+    clock.now += LIVES["xorb"] + 1
     assert public.ask("POST", "shards", content=b"").status_code == 403
+
+
+def test_an_address_of_a_xorb_is_good_only_as_long_as_its_file_may_be_had(
+    repo: str, owner: Person, nobody: Person, node: Node
+) -> None:
+    """Of two files with the same chunks one is held: what was told of the other stays good."""
+    name, more = sent(Cas(owner, repo)), CONTENT + b"more"
+    for content in (CONTENT, more):
+        assert owner.commit(repo, owner.send(repo, content)).status_code == 200
+    told = Cas(nobody, repo, "read").ask("GET", f"reconstructions/{name}").json()
+    other = Cas(nobody, repo, "read").ask("GET", f"reconstructions/{node.chunks.by_digest(sha256(more).hexdigest()).hash}").json()
+    (fetch,) = [each for fetches in told["fetch_info"].values() for each in fetches]
+    shared = next(each for each in other["fetch_info"][next(iter(told["fetch_info"]))])
+
+    def status(fetch: dict[str, Any]) -> int:
+        first, last = fetch["url_range"]["start"], fetch["url_range"]["end"]
+        return nobody.get(fetch["url"], headers={"Range": f"bytes={first}-{last}"}).status_code
+
+    assert (status(fetch), status(shared)) == (206, 206)
+    node.blobs.hold(sha256(CONTENT).hexdigest(), Hold(by="safety", reason="it harms", at=1))
+    assert (status(fetch), status(shared)) == (451, 206)
+    node.blobs.release(sha256(CONTENT).hexdigest(), "safety")
+    assert status(fetch) == 206
+    node.blobs.erase(sha256(CONTENT).hexdigest(), Tombstone(by="ke", reason="asked", at=1, size=len(CONTENT)))
+    assert status(fetch) in (404, 410)
 
 
 def test_nobody_learns_of_the_chunks_of_a_private_file(owner: Person, other: Person, repo: str) -> None:

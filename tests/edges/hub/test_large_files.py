@@ -8,6 +8,7 @@ import pytest
 from asking import Person, failure, file, large
 
 from concord.edges.hub import lfs
+from concord.edges.hub.tickets import LIVES
 from concord.node import Node
 from concord.testing import Clock
 
@@ -164,7 +165,7 @@ def test_an_address_is_good_for_what_it_says_and_until_then(repo: str, owner: Pe
     for address in forged:
         assert owner.ask("PUT", address, content=content).status_code == 403
     assert owner.get(f"/lfs/download/{ticket}.{seal}").status_code == 403
-    clock.now += lfs.HOURS * 3600
+    clock.now += LIVES["upload"]
     assert owner.ask("PUT", href, content=content).status_code == 403
     assert owner.commit(repo, large("w.bin", content)).status_code == 400
 

@@ -24,7 +24,6 @@ from concord.ledger.blobs import PIECE
 from concord.ledger.chunks import Fetch, Reconstruction
 from concord.pillars.commons import Repo
 
-HOURS = 3  # for which a ticket, and an answer about chunks, is good
 SHARD_MAX = 32 << 20  # bytes: one of a terabyte's upload has fewer
 FILE_MAX = 1 << 40  # bytes of one file
 
@@ -82,13 +81,13 @@ def reconstruction(ask: Ask) -> Response:
     except UnsatisfiableError as e:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{e.size}"})
     found = chunks.reconstruction(entry.hash, start, stop)
-    return Response(status_code=416) if found is None else answer(_told(ask, repo, found))
+    return Response(status_code=416) if found is None else answer(_told(ask, repo, entry.sha256, found))
 
 
 def xorb(ask: Ask) -> Response:
-    """The bytes of a xorb that the address is good for."""
+    """The bytes of a xorb that the address is good for, as long as the file that they are content of may be had."""
     ticket = tickets.read(ask.hub.node, ask.words["ticket"], "xorb")
-    tickets.repo(ask.hub.shelf, ticket)
+    ask.hub.content.size(tickets.repo(ask.hub.shelf, ticket), ticket.file)
     path = ask.hub.node.chunks.open_xorb(ticket.oid)
     size = path.stat().st_size
     start, stop = parse_range(ask.request.headers.get("range"), size) or (0, size)
@@ -119,7 +118,7 @@ def chunk(ask: Ask) -> Response:
     def is_own(name: str) -> bool:
         return repo.root in content.brought(name)
 
-    found = node.chunks.neighbourhood(ask.words["hash"], may_see, is_own, node.clock(), HOURS * 3600)
+    found = node.chunks.neighbourhood(ask.words["hash"], may_see, is_own, node.clock(), tickets.LIVES["xet-write"])
     if found is None:
         raise MissingError("no such chunk here")
     return Response(found, media_type="application/octet-stream")
@@ -127,7 +126,7 @@ def chunk(ask: Ask) -> Response:
 
 def _token(ask: Ask, repo: Repo, what: What) -> Response:
     node = ask.hub.node
-    word = Word(f"{ask.base}/cas", tickets.write(node, what, repo, "", 0, HOURS * 3600), node.clock() + HOURS * 3600)
+    word = Word(f"{ask.base}/cas", tickets.write(node, what, repo), node.clock() + tickets.LIVES[what])
     headers = {
         "X-Xet-Cas-Url": word.cas_url,
         "X-Xet-Access-Token": word.access_token,
@@ -150,19 +149,20 @@ def _shown(ask: Ask, what: What) -> Ticket:
         return tickets.read(ask.hub.node, sealed, "xet-write")
 
 
-def _told(ask: Ask, repo: Repo, found: Reconstruction) -> dict[str, object]:
+def _told(ask: Ask, repo: Repo, file: str, found: Reconstruction) -> dict[str, object]:
     return {
         "offset_into_first_range": found.skip,
         "terms": [
             {"hash": span.xorb, "unpacked_length": span.size, "range": {"start": span.start, "end": span.stop}}
             for span in found.spans
         ],
-        "fetch_info": {name: [_fetch(ask, repo, name, each) for each in fetches] for name, fetches in found.fetches.items()},
+        "fetch_info": {name: [_fetch(ask, repo, file, name, each) for each in some] for name, some in found.fetches.items()},
     }
 
 
-def _fetch(ask: Ask, repo: Repo, name: str, each: Fetch) -> dict[str, object]:
-    sealed = tickets.write(ask.hub.node, "xorb", repo, name, each.end - each.first, HOURS * 3600, each.first)
+def _fetch(ask: Ask, repo: Repo, file: str, name: str, each: Fetch) -> dict[str, object]:
+    """Where to fetch bytes of the xorb `name`, as content of the file of this digest."""
+    sealed = tickets.write(ask.hub.node, "xorb", repo, name, each.end - each.first, each.first, file)
     return {
         "range": {"start": each.start, "end": each.stop},
         "url": f"{ask.base}/cas/xorbs/{sealed}",

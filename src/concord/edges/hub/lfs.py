@@ -30,7 +30,6 @@ OBJECTS_MAX = 1000
 PART_MIN = 16 << 20  # bytes
 PARTS = 1000  # at most so many parts; a larger file has larger ones
 XET = "xet"  # the transfer of clients that can send chunk by chunk (`concord.edges.hub.cas`)
-HOURS = 6  # for which an address is good
 STALE = 2 * 86_400  # seconds after which parts of an upload that was given up are cleared away
 
 
@@ -198,7 +197,7 @@ def _upload(ask: Ask, repo: Repo, each: Object, *, multipart: bool, here: bool) 
         return told
     if not 0 <= each.size <= SIZE_MAX:
         return told | {"error": {"code": 422, "message": f"a file has at most {SIZE_MAX} bytes"}}
-    send: dict[str, Any] = {"href": _address(ask, repo, "upload", each, each.size), "expires_in": HOURS * 3600}
+    send: dict[str, Any] = {"href": _address(ask, repo, "upload", each, each.size), "expires_in": tickets.LIVES["upload"]}
     if multipart and each.size > 2 * PART_MIN:
         length = part_size(each.size)
         sizes = [min(length, each.size - start) for start in range(0, each.size, length)]
@@ -218,7 +217,7 @@ def _download(ask: Ask, repo: Repo, each: Object) -> dict[str, Any]:
 
 def _address(ask: Ask, repo: Repo, what: What, each: Object, size: int, number: int = 0) -> str:
     """Where to send, verify or have a file, or a part of one."""
-    return f"{ask.base}/lfs/{what}/{tickets.write(ask.hub.node, what, repo, each.oid, size, HOURS * 3600, number)}"
+    return f"{ask.base}/lfs/{what}/{tickets.write(ask.hub.node, what, repo, each.oid, size, number)}"
 
 
 def _ticket(ask: Ask, what: What) -> Ticket:

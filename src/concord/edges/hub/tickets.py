@@ -4,10 +4,11 @@ They stand in addresses that clients are sent to, and in place of a token at the
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest, new
 from secrets import token_hex
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -19,6 +20,11 @@ from concord.shelf import Shelf
 
 What = Literal["upload", "part", "verify", "download", "xet-read", "xet-write", "xorb"]
 KEY = "ticket key"  # the name in node.db of what seals tickets
+HOUR = 3600  # seconds
+LIVES: Mapping[What, int] = {  # seconds for which a ticket is good
+    **dict.fromkeys(get_args(What), 3 * HOUR),
+    **dict.fromkeys(("upload", "part", "verify", "download"), 6 * HOUR),
+}
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -33,7 +39,8 @@ class Place(msgspec.Struct, array_like=True):
 class Ticket(msgspec.Struct, array_like=True):
     """What is allowed: `what` with the bytes named `oid`, of which there are `size`, until `expires` (POSIX seconds).
 
-    `part` is the number of a part of an upload, or where in a xorb the bytes begin.
+    `part` is the number of a part of an upload, or where in a xorb the bytes begin; `file` the digest of the file that these
+    bytes of a xorb are content of.
     """
 
     what: What
@@ -42,12 +49,14 @@ class Ticket(msgspec.Struct, array_like=True):
     size: int
     expires: int
     part: int = 0
+    file: str = ""
 
 
-def write(node: Node, what: What, repo: Repo, oid: str, size: int, life: int, part: int = 0) -> str:
-    """A ticket that is good for `life` seconds, sealed."""
+def write(node: Node, what: What, repo: Repo, oid: str = "", size: int = 0, part: int = 0, file: str = "") -> str:
+    """A ticket from now on, sealed."""
     place = Place(repo.id.kind, repo.id.owner, repo.id.name, repo.root)
-    raw = urlsafe_b64encode(msgspec.json.encode(Ticket(what, place, oid, size, node.clock() + life, part))).decode().rstrip("=")
+    ticket = Ticket(what, place, oid, size, node.clock() + LIVES[what], part, file)
+    raw = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
     return f"{raw}.{_seal(node, raw)}"
 
 
