@@ -1,7 +1,7 @@
 """The card of a repo: what the front matter of its README.md says, in YAML between two lines of three hyphens.
 
 >>> card(b"---\\nlicense: apache-2.0\\nlanguage:\\n- sw\\n- en\\ntags: [speech]\\n---\\n# Words\\n")
-Card(license='apache-2.0', languages=('sw', 'en'), tags=('speech',), task='', library='', base=(), datasets=(), title='')
+Card(license='apache-2.0', languages=('sw', 'en'), tags=('speech',), task='', library='', base=(), relation='', datasets=(), title='')
 >>> matter(b"No front matter")
 {}
 
@@ -10,18 +10,20 @@ and without its types beyond JSON's. What is not as expected is left out of the 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
 
 from concord.errors import MalformedError
 from concord.ledger.record import Language
-from concord.pillars.commons.records import Card, Tag
+from concord.pillars.commons.records import Card, Relation, Tag
 
+_WHY = ("one line of 1 to 100 characters that can be printed", "a language is a tag such as sw, zh-Hans or pt-BR")  # languages last
 MATTER_MAX = 200_000  # bytes of front matter
 DEPTH_MAX = 20
 _FENCE = b"---"
+_RELATION = "base_model_relation"
 _LISTS = (("languages", "language", 200), ("tags", "tags", 100), ("base", "base_model", 20), ("datasets", "datasets", 100))
 _LINES = (
     ("license", "license", 100),
@@ -33,6 +35,10 @@ _LINES = (
 
 def matter(readme: bytes) -> dict[str, Any]:
     """The front matter of a README.md, or nothing if it has none. MalformedError says why it cannot be read."""
+    return _read(readme, yaml.SafeLoader)
+
+
+def _read(readme: bytes, loader: type[yaml.SafeLoader | yaml.BaseLoader]) -> dict[str, Any]:
     raw = _between_fences(readme)
     if raw is None:
         return {}
@@ -40,7 +46,7 @@ def matter(readme: bytes) -> dict[str, Any]:
         raise MalformedError(f"front matter of {len(raw)} bytes, over {MATTER_MAX}")
     try:
         _check_shape(raw)
-        read = yaml.load(raw, Loader=yaml.SafeLoader)
+        read = yaml.load(raw, Loader=loader)
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise MalformedError(f"front matter that is no YAML: {' '.join(str(e).split())[:200]}") from e
     if read is None:
@@ -57,6 +63,7 @@ def card(readme: bytes) -> Card:
     except MalformedError:
         return Card()
     found: dict[str, Any] = {field: _line(said.get(name), most) for field, name, most in _LINES}
+    found["relation"] = said.get(_RELATION) if _is_relation(said.get(_RELATION)) else ""
     found |= {field: tuple(_entries(said.get(name), field))[:most] for field, name, most in _LISTS}
     return Card(**found)
 
@@ -74,9 +81,26 @@ def body(readme: bytes) -> bytes:
 
 
 def faults(said: Mapping[str, Any]) -> list[str]:
-    """What is wrong with front matter that could be read, a sentence each."""
+    """What is wrong with front matter that could be read, a sentence each: what of it the card leaves out, and why."""
     found = [f"{name} is a list or a word of at most 100 characters" for _, name, _ in _LISTS if not _is_list(said.get(name))]
-    return found + [f"{name} is one line" for _, name, most in _LINES if name in said and not _line(said[name], most)]
+    found += [f"{name} is one line of at most {most} characters" for _, name, most in _LINES if _lost(said.get(name), most)]
+    for field, name, most in _LISTS:
+        given = _given(said.get(name))
+        left = [each for each in given if not list(_entries([each], field))]
+        found += [f"{name}: {_quoted(left)} left out: {_WHY[field == 'languages']}"] if left else []
+        found += [f"{name} has {len(given)} entries, and {most} are read"] if len(given) > most else []
+    if not _is_relation(said.get(_RELATION, "")):
+        found.append(f"{_RELATION} is one of {', '.join(get_args(Relation)[1:])}")
+    return found
+
+
+def words(readme: bytes) -> dict[str, Any]:
+    """The front matter with every number as its words were: 0.10 is "0.10". The errors are those of `matter`.
+
+    >>> words(b"---\\nco2_eq_emissions:\\n  emissions: 0.10\\n---\\n")
+    {'co2_eq_emissions': {'emissions': '0.10'}}
+    """
+    return _read(readme, yaml.BaseLoader)
 
 
 def _check_shape(raw: bytes) -> None:
@@ -104,8 +128,25 @@ def _line(value: Any, most: int) -> str:
     return words if len(words) <= most and words.isprintable() else ""
 
 
+def _lost(value: Any, most: int) -> bool:
+    return value not in (None, "") and not _line(value, most)
+
+
+def _given(value: Any) -> list[str]:
+    """What a list says; nothing if it is none, which is told already."""
+    return [value] if isinstance(value, str) else list(value or ()) if _is_list(value) else []
+
+
+def _quoted(entries: list[str]) -> str:
+    return ", ".join(repr(each[:40]) for each in entries[:3]) + (f" and {len(entries) - 3} more" if len(entries) > 3 else "")
+
+
 def _is_list(value: Any) -> bool:
     return value is None or isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
+def _is_relation(value: Any) -> bool:
+    return isinstance(value, str) and value in get_args(Relation)
 
 
 def _entries(value: Any, field: str) -> Iterator[str]:

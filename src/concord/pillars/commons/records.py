@@ -30,6 +30,7 @@ RefName = Annotated[
 ]
 Gate = Literal["open", "auto", "manual"]
 Status = Literal["open", "closed", "merged", "draft"]
+Relation = Literal["", "finetune", "adapter", "merge", "quantized"]
 Tag = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\n]+\Z")]
 
 CHANGES_MAX = 200_000  # files that one commit puts, or removes
@@ -44,7 +45,10 @@ class RepoId(Part, frozen=True):
 
 
 class Card(Part, frozen=True):
-    """What the front matter of a README.md says, as far as lists and searches use it. The publisher's claims."""
+    """What the front matter of a README.md says, as far as lists and searches use it. The publisher's claims.
+
+    `relation` is how it was made of `base` ("": not said).
+    """
 
     license: Annotated[str, Meta(max_length=100)] = ""
     languages: Annotated[tuple[Language, ...], Meta(max_length=200)] = ()
@@ -52,6 +56,7 @@ class Card(Part, frozen=True):
     task: Annotated[str, Meta(max_length=100)] = ""
     library: Annotated[str, Meta(max_length=100)] = ""
     base: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
+    relation: Relation = ""
     datasets: Annotated[tuple[Tag, ...], Meta(max_length=100)] = ()
     title: Annotated[str, Meta(max_length=300)] = ""
 

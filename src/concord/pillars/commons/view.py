@@ -68,6 +68,7 @@ commit = table(
     _text("task"),
     _text("library"),
     _text("title"),
+    _text("relation"),
 )
 facet = table(TABLES, "commons_facet", _text("what"), _text("value", index=True), several=True)
 like = table(
@@ -117,7 +118,7 @@ def on_commit(stamp: Stamp, record: Commit) -> Iterator[Row]:
     card, repo = record.card, record.repo
     yield _said(stamp, record, repo)
     yield row_of(commit, record, owner=repo.owner, kind=repo.kind, name=repo.name, leaf=stamp.leaf, title=card.title,
-                 license=card.license, task=card.task, library=card.library)  # fmt: skip
+                 license=card.license, task=card.task, library=card.library, relation=card.relation)  # fmt: skip
     facets = [("tag", tag) for tag in card.tags] + [("language", language) for language in card.languages]
     facets += [("base", base) for base in card.base] + [("dataset", name) for name in card.datasets]
     for part, (what, value) in enumerate(facets):
@@ -188,7 +189,8 @@ def listings(db: Connection) -> list[Entry]:
             found.append(Entry(id_, Card(), each.opened, each.opened, likes[id_]))
         else:
             lists = facets.get((last.origin, last[1]), {})  # a row has a method that is called index
-            card = Card(license=last.license, task=last.task, library=last.library, title=last.title, **lists)
+            words = {name: getattr(last, name) for name in ("license", "task", "library", "title", "relation")}
+            card = Card(**words, **lists)
             found.append(Entry(id_, card, each.opened, last.at, likes[id_]))
     return found
 
