@@ -29,6 +29,7 @@ from concord.pillars.commons import (
     Close,
     Comment,
     Commit,
+    Community,
     Configure,
     Discussion,
     File,
@@ -401,6 +402,34 @@ class Shelf:
         """Let the speaker like a repo, or no longer."""
         if ((speaker.origin, _person(speaker)) in repo.likes) != liked:
             self._say(speaker, repo, Like, {"repo": repo.id, "liked": liked})
+
+    # Communities
+
+    def gather(self, speaker: Speaker, name: str, title: str, about: str, repos: Sequence[RepoId]) -> commons_view.Gathering:
+        """Say which repos a community of the speaker's member has; what was said of it before counts no more.
+
+        Each must be public, because the record says its name to everybody. MissingError if one is not there.
+        """
+        found = [self.find(repo, None).id for repo in dict.fromkeys(repos)]
+        fields = {"name": name, "title": title, "about": about, "repos": msgspec.to_builtins(list(dict.fromkeys(found)))}
+        self.node.say(speaker, Community, {**fields, "person": _person(speaker)})
+        return self.community(speaker.origin, name)
+
+    def community(self, by: str, name: str) -> commons_view.Gathering:
+        """The community that a member calls so. MissingError if there is none."""
+        with self.node.reading() as db:
+            found = commons_view.communities(db, by, name)
+        if not found:
+            raise MissingError(f"{label(by)} gathers no community {name[:100]!r}")
+        return found[0]
+
+    def gathered(self, gathering: commons_view.Gathering, asker: Speaker | None) -> list[tuple[RepoId, Entry | None]]:
+        """The repos that a community names; None for what is gone, or not for `asker` to see, which look the same."""
+        with self.node.reading() as db:
+            named = commons_view.repos_in(db, gathering)
+            known = {entry.id: entry for entry in self.catalogue(asker)}
+            moved = commons_view.renamed(db) if any(repo not in known for repo in named) else {}
+        return [(repo, known.get(repo) or known.get(moved.get(repo, repo))) for repo in named]
 
     # Inside
 

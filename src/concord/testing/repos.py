@@ -1,13 +1,15 @@
-"""Repos for tests to look at: one that has everything, many files, one that attacks, a private one, and odd ones. All of it is
-made up, and says so."""
+"""Repos for tests to look at: one that has everything, many files, one that attacks, a private one, odd ones; and communities of
+them. All of it is made up, and says so."""
 
 import json
 import struct
 import zlib
 from hashlib import sha256
 
+from msgspec import to_builtins
+
 from concord.node import Node
-from concord.pillars.commons import File, Repo
+from concord.pillars.commons import Community, File, Repo, RepoId
 from concord.pillars.commons.card import card
 from concord.shelf import Draft, Shelf
 from concord.testing.nodes import everything
@@ -123,6 +125,7 @@ def share(node: Node, ke: str, br: str, id_: str) -> None:
     gated = shelf.open(everything(id_), "model", "gated", private=False)
     put(shelf, id_, gated, {"README.md": b"# Ask first\n", "weights.bin": b"\0" * 64}, "Begin")
     shelf.configure(everything(id_), gated, "manual")
+    _communities(shelf, ke, br, id_)
     absent = File(path="README.md", size=5, sha256=sha256(b"gone").hexdigest())
     elsewhere = shelf.open(everything(id_), "model", "elsewhere", private=False)
     shelf.commit(everything(id_), elsewhere, Draft("main", "Not here", put=[absent]))
@@ -194,6 +197,23 @@ def _dataset(shelf: Shelf, id_: str) -> None:
     )
     parts = {f"data/part-{number:04}.txt": f"{number}\n".encode() for number in range(180)}
     put(shelf, id_, repo, {"README.md": front, "rows.csv": b"a,b\n1,2\n", **parts}, "All parts")
+
+
+def _communities(shelf: Shelf, ke: str, br: str, id_: str) -> None:
+    """One across three members, and one that attacks, and names what is private and what never was."""
+    coast = [RepoId(owner=ke, kind="model", name="sheng-speech"), RepoId(owner=id_, kind="dataset", name="corpus"),
+             RepoId(owner=ke, kind="space", name="nothing-yet")]  # fmt: skip
+    about = "Speech and text of the **coast** (an example).\n\n- small enough for a telephone\n- under open licences\n"
+    shelf.gather(everything(br), "coast", "Words of the coast", "A beginning.", coast[:1])
+    shelf.gather(everything(br), "coast", "Words of the coast", about, coast)
+    named = [RepoId(owner=ke, kind="model", name=name) for name in ("secret", "never0", "sheng-speech")]
+    fields = {
+        "name": "odd",
+        "title": f"A title {ATTACK}",
+        "about": "\n\n".join(VECTORS).replace("\x01", ""),
+        "repos": to_builtins(named),
+    }
+    shelf.node.say(everything(br), Community, {**fields, "person": "tester"})
 
 
 def _hostile(shelf: Shelf, br: str) -> None:

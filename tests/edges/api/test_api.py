@@ -219,9 +219,24 @@ def test_errors_have_one_shape(lively: TestClient, path: str, status: int, kind:
     assert answer.headers["content-type"] == "application/json"
 
 
+def test_communities_are_told_with_the_repos_that_they_name(client_of: Callable[[str], TestClient]) -> None:
+    sharing = client_of("sharing")
+    told = sharing.get(f"{API}/commons/communities").json()
+    assert [(each["name"], each["count"]) for each in told] == [("odd", 3), ("coast", 3)]
+    assert sharing.get(f"{API}/commons/communities", params={"member": "ke"}).json() == []
+    coast = sharing.get(f"{API}/commons/communities/br/coast").json()
+    assert {name: coast[name] for name in told[1]} == told[1]
+    assert [(repo["kind"], repo["name"]) for repo in coast["repos"]] == [
+        ("model", "sheng-speech"), ("dataset", "corpus"), ("space", "nothing-yet"),
+    ]  # fmt: skip
+    by_origin = sharing.get(f"{API}/commons/communities/{coast['by']}/coast")
+    assert by_origin.json() == coast
+    assert sharing.get(f"{API}/commons/communities/ke/coast").status_code == 404
+
+
 def test_no_method_but_those_of_the_description(lively: TestClient) -> None:
     for each in OPERATIONS:
-        answer = lively.request("DELETE", API + each.path.format(member="ke", index="0"))
+        answer = lively.request("DELETE", API + each.path.format(member="ke", index="0", name="x"))
         assert answer.status_code == 405 and answer.headers["allow"]
 
 

@@ -23,6 +23,7 @@ PATHS = (
 )
 MODEL, HOSTILE = "/commons/models/ke/sheng-speech", "/commons/models/br/hostile"
 REPOS = (
+    *("/commons/communities", "/commons/communities/br/coast", "/commons/communities/br/odd", "/commons/communities/new"),
     *("/commons", "/commons?q=speech", "/commons/help", "/commons/new", "/commons/models/ke/secret", "/members/ke"),
     *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions", "/passport", "/upload")),
     *(f"{MODEL}/file?path={path}" for path in ("train.py", "model.safetensors", "picture.png")),

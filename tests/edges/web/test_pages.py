@@ -47,7 +47,8 @@ SHARING = (
     *(f"{CORPUS}{part}" for part in ("", "/passport", "/files", "/files?at=data", "/files?at=data&start=150", "/history")),
     *("/commons/models/id/gated", "/commons/models/id/gated/file?path=weights.bin", "/commons/models/id/elsewhere"),
     *("/commons/models/id/elsewhere/file?path=README.md", "/commons/spaces/ke/nothing-yet", "/commons/spaces/ke/nothing-yet/files"),
-    "/commons/spaces/ke/nothing-yet/history",
+    *("/commons/spaces/ke/nothing-yet/history", "/commons/communities", "/commons/communities?member=ke"),
+    *("/commons/communities/br/coast", "/commons/communities/br/odd"),
 )
 PAGES = [
     *(("empty", path) for path in EMPTY),

@@ -14,9 +14,11 @@ import concord
 from concord import reading
 from concord.edges import access, bodies
 from concord.edges.api.shapes import (
+    CommunityShape,
     ErrorShape,
     LogShape,
     MeShape,
+    NamedRepoShape,
     OrganisationShape,
     RecordShape,
     RecordsShape,
@@ -25,6 +27,7 @@ from concord.edges.api.shapes import (
     SeatShape,
     Shape,
     TypeShape,
+    WholeCommunityShape,
     WholeRecordShape,
 )
 from concord.errors import MalformedError, MissingError
@@ -32,6 +35,8 @@ from concord.ledger.record import tag
 from concord.ledger.statements import LEDGER
 from concord.ledger.view import State
 from concord.node import PILLARS, Node, kind_of
+from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.view import Gathering
 from concord.reading import Filter, Found, Place
 from concord.tlog.spelling import base64, decimal
 
@@ -42,6 +47,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "member": {"type": "string", "minLength": 1, "description": "an id or an origin"},
     "type": {"type": "string", "description": "a record type; empty: records that nobody can read"},
     "index": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
+    "name": {"type": "string", "minLength": 1, "description": "what the member calls it"},
     "limit": {"type": "integer", "minimum": 0, "maximum": LIMIT_MAX},
     "after": {
         "type": "string",
@@ -75,9 +81,12 @@ OPERATIONS = (
     Operation("GET", "/records/{member}/{index}/proof", "proof", "A receipt for it (C2SP tlog-proof).", None),
     Operation("GET", "/members/{member}/policy", "policy", "What makes checkpoints of its log good (C2SP tlog-policy).", None),
     Operation("GET", "/types", "types", "The record types: who may say them, and their fields.", list[TypeShape]),
+    Operation("GET", "/commons/communities", "communities", "The communities, or those of one member.", list[CommunityShape],
+              query=("member",)),
+    Operation("GET", "/commons/communities/{member}/{name}", "community", "One of them, with its repos.", WholeCommunityShape),
     Operation("POST", "/records", "say", "Say a record for your member.", SaidShape, takes=SayShape, token=True),
     Operation("GET", "/me", "me", "Who the token speaks for.", MeShape, token=True),
-)
+)  # fmt: skip
 
 
 def _pattern(path: str) -> str:
@@ -175,6 +184,22 @@ class Door:
                 shapes.append(TypeShape(type=tag(kind), role=str(pillar.roles[kind]), says=kind.SAYS, schema=schema))
         return _json(shapes)
 
+    def communities(self, request: Request) -> Response:
+        member = request.query_params.get("member")
+        by = reading.resolve(self._node, member) if member is not None else None
+        with self._node.reading() as db:
+            found = commons_view.communities(db, by)
+        return _json([CommunityShape(**_told(each)) for each in found])
+
+    def community(self, request: Request) -> Response:
+        by, name = self._origin(request), request.path_params["name"]
+        with self._node.reading() as db:
+            found = commons_view.communities(db, by, name)
+            repos = commons_view.repos_in(db, found[0]) if found else []
+        if not found:
+            raise MissingError(f"{by} gathers no community {name[:100]!r}")
+        return _json(WholeCommunityShape(**_told(found[0]), repos=[NamedRepoShape(**to_builtins(repo)) for repo in repos]))
+
     async def say(self, request: Request) -> Response:
         speaker = await run_in_threadpool(access.required, self._node, request)
         body = await bodies.whole(request, BODY_MAX)
@@ -207,6 +232,10 @@ class Door:
             leaf=found.leaf,
             says=reading.sentence(self._node, found),
         )
+
+
+def _told(found: Gathering) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in CommunityShape.__struct_fields__}
 
 
 def write_after(found: Found) -> str:

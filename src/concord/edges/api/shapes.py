@@ -72,6 +72,37 @@ class RecordsShape(Shape, frozen=True):
     after: str | None
 
 
+class CommunityShape(Shape, frozen=True):
+    """Repos of several members under one name and purpose, as the member `by` said last, in the record `leaf`.
+
+    `at` is when, `since` when it said so first (POSIX seconds, claimed); `count` is how many repos it names.
+    """
+
+    by: str
+    name: str
+    title: str
+    about: str
+    person: str
+    leaf: str
+    at: int
+    since: int
+    count: int
+
+
+class NamedRepoShape(Shape, frozen=True):
+    """A repo as a community names it: whose, of which kind, under which name. It need not be there."""
+
+    owner: str
+    kind: str
+    name: str
+
+
+class WholeCommunityShape(CommunityShape, frozen=True):
+    """A community with the repos that it names, in its order."""
+
+    repos: list[NamedRepoShape]
+
+
 class SayShape(Shape, frozen=True, forbid_unknown_fields=True):
     """What to say: a record type and its fields."""
 

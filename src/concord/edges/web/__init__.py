@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from concord.edges import bodies
-from concord.edges.web import account, commons, home, members, peers, records, repo_forms, repos, static_files
+from concord.edges.web import account, commons, communities, home, members, peers, records, repo_forms, repos, static_files
 from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGE, LANGUAGES
 from concord.edges.web.page import FORM_MAX, Page, is_secure
@@ -26,7 +26,7 @@ __all__ = ["error_page", "routes"]
 def routes(node: Node) -> list[Route]:
     """All pages, in the order in which they are tried."""
     shelf = Shelf(node)
-    repo = "/commons/{kinds}/{member}/{name}"
+    repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
 
     def reads(path: str, show: Callable[[Page], Response]) -> Route:
         return Route(path, lambda request: show(Page(node, request)))
@@ -70,6 +70,12 @@ def routes(node: Node) -> list[Route]:
         shows("/commons/new", commons.ask_new),
         takes("/commons/new", commons.open_new),
         shows("/commons/help", commons.help_page),
+        shows("/commons/communities", communities.listing),
+        shows("/commons/communities/new", communities.ask_new),
+        takes("/commons/communities/new", communities.gather, repo_forms.TEXT_MAX),
+        shows(community, communities.one),
+        shows(f"{community}/change", communities.ask_change),
+        takes(f"{community}/change", communities.change, repo_forms.TEXT_MAX),
         shows(repo, repos.card_page),
         shows(f"{repo}/passport", repos.passport_page),
         shows(f"{repo}/files", repos.files_page),

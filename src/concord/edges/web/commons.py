@@ -1,5 +1,6 @@
 """The commons: searching it, opening a repo, and how to bring something into it."""
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from concord.shelf import Shelf
 PER_PAGE = 25
 CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are most frequent
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}  # what each kind is called in an address
-MEMBER_MAX = 24  # repos that a member's page names
+MEMBER_MAX = 8  # repos that a member's page names
 
 
 def search_page(page: Page, shelf: Shelf) -> Response:
@@ -70,10 +71,16 @@ def help_page(page: Page, _: Shelf) -> Response:
     )
 
 
-def of_member(page: Page, shelf: Shelf, origin: str) -> list[dict[str, Any]]:
-    """The repos of a member, the newest first, as rows."""
+def of_member(page: Page, shelf: Shelf, origin: str) -> dict[str, Any]:
+    """The repos of a member: the newest as rows, and how many of each kind there are."""
     mine = [entry for entry in shelf.catalogue(page.speaker) if entry.id.owner == origin]
-    return [row(page, entry) for entry in sorted(mine, key=lambda entry: -entry.changed)]
+    counts = Counter(str(entry.id.kind) for entry in mine)
+    kinds = [(kind, plural, counts[kind]) for kind, plural in KINDS.items() if counts[kind]]
+    newest = sorted(mine, key=lambda entry: (-entry.changed, entry.id.name))[:MEMBER_MAX]
+    return {
+        "rows": [row(page, entry) for entry in newest],
+        "counts": kinds,
+    }
 
 
 def row(page: Page, entry: Entry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import PlainTextResponse, Response
 
 from concord import reading
-from concord.edges.web import cartogram, commons
+from concord.edges.web import cartogram, commons, communities
 from concord.edges.web.page import Page
 from concord.edges.web.records import by_day, cosignatures
 from concord.errors import MissingError
@@ -71,7 +71,8 @@ def one(page: Page, shelf: Shelf) -> Response:
         application=_application(page, origin),
         paused=node.holdings.log(origin).paused if known["hosted"] else None,
         particulars=_particulars(page, origin),
-        repos=commons.of_member(page, shelf, origin),
+        shared=commons.of_member(page, shelf, origin),
+        communities=communities.of_member(page, shelf, origin),
     )
 
 

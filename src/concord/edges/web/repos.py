@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from starlette.responses import Response
 
 from concord.edges.ranges import ranged
-from concord.edges.web import commons, markdown, preview
+from concord.edges.web import commons, communities, markdown, preview
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
 from concord.errors import MalformedError, MissingError, RefusedError
@@ -128,6 +128,7 @@ def card_page(page: Page, shelf: Shelf) -> Response:
         files=len(tree),
         lineage=_lineage(here),
         passport=_passport(here),
+        communities=[] if here.repo.private else communities.of_repo(page, shelf, here.repo.id),
         can_discard=here.may_change and here.repo.private,
     )
 

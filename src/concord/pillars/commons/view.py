@@ -6,7 +6,7 @@ are what lists and searches need without reading an entry.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -74,8 +74,17 @@ facet = table(TABLES, "commons_facet", _text("what"), _text("value", index=True)
 like = table(
     TABLES, "commons_like", _text("owner", index=True), _text("kind"), _text("name"), _text("person"), Column("liked", Integer)
 )
-community = table(TABLES, "commons_community", _text("name", index=True), _text("title"), _text("about"))
-gathered = table(TABLES, "commons_gathered", _text("owner"), _text("kind"), _text("name"), several=True)
+community = table(
+    TABLES,
+    "commons_community",
+    _text("name", index=True),
+    _text("title"),
+    _text("about"),
+    _text("person"),
+    _text("leaf"),
+    Column("at", Integer, nullable=False),
+)
+gathered = table(TABLES, "commons_gathered", _text("owner", index=True), _text("kind"), _text("name"), several=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,25 @@ class Pointer:
     origin: str
     index: int
     leaf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """A community as it stands: who gathers it, what was said of it last, where and when; since when there is one of this name.
+
+    `leaf` is the leaf hash of the statement that stands, `place` its index, `count` how many repos it names.
+    """
+
+    by: str
+    place: int
+    leaf: str
+    name: str
+    title: str
+    about: str
+    person: str
+    at: int
+    since: int
+    count: int
 
 
 class Shelved(NamedTuple):
@@ -139,8 +167,8 @@ def on_like(stamp: Stamp, record: Like) -> Iterator[Row]:
     yield row(like, owner=repo.owner, kind=repo.kind, name=repo.name, person=record.person, liked=int(record.liked))
 
 
-def on_community(_: Stamp, record: Community) -> Iterator[Row]:
-    yield row_of(community, record)
+def on_community(stamp: Stamp, record: Community) -> Iterator[Row]:
+    yield row_of(community, record, leaf=stamp.leaf)
     for part, repo in enumerate(record.repos):
         yield row(gathered, part=part, owner=repo.owner, kind=repo.kind, name=repo.name)
 
@@ -164,6 +192,11 @@ def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
                 moved = RepoId(owner=by, kind=kind, name=to)
                 found.setdefault(moved, Shelved(moved, before.opened, (*before.aliases, name)))
     return found
+
+
+def renamed(db: Connection, owner: str | None = None) -> dict[RepoId, RepoId]:
+    """What open repos were called before, and what they are called now."""
+    return {replace(each.id, name=name): each.id for each in shelved(db, owner).values() for name in each.aliases}
 
 
 def opened_by(db: Connection, leaf: str) -> RepoId | None:
@@ -193,6 +226,47 @@ def listings(db: Connection) -> list[Entry]:
             card = Card(**words, **lists)
             found.append(Entry(id_, card, each.opened, last.at, likes[id_]))
     return found
+
+
+def communities(db: Connection, by: str | None = None, name: str | None = None) -> list[Gathering]:
+    """The communities that stand, those of one member, or the one that it calls `name`: in the order of title and member."""
+    standing = _standing(by, name)
+    here = and_(gathered.c.origin == standing.c.origin, gathered.c.index == standing.c.place)
+    count = select(func.count()).where(here).scalar_subquery()
+    names = [each.name for each in fields(Gathering) if each.name not in ("by", "count")]
+    columns = select(standing.c.origin.label("by"), *(standing.c[name] for name in names), count.label("count"))
+    found = [Gathering(**each) for each in db.execute(columns).mappings()]
+    return sorted(found, key=lambda each: (each.title.casefold(), each.by, each.name))
+
+
+def repos_in(db: Connection, gathering: Gathering) -> list[RepoId]:
+    """The repos that a community names, in its order, whether they are here or not."""
+    said_there = gathered.c.origin == gathering.by, gathered.c.index == gathering.place
+    rows = db.execute(select(gathered.c.owner, gathered.c.kind, gathered.c.name).where(*said_there).order_by(gathered.c.part))
+    return [RepoId(owner=owner, kind=kind, name=name) for owner, kind, name in rows]
+
+
+def gatherers(db: Connection, repo: RepoId, names: set[str]) -> list[tuple[str, str, str]]:
+    """The communities that name a repo, under any of its `names`, as they stand: by whom, under which name, and the title."""
+    standing = _standing()
+    here = and_(gathered.c.origin == standing.c.origin, gathered.c.index == standing.c.place)
+    about = (gathered.c.owner == repo.owner, gathered.c.kind == repo.kind, gathered.c.name.in_(names))
+    query = select(standing.c.origin, standing.c.name, standing.c.title).join(gathered, here).where(*about).distinct()
+    return sorted(((by, name, title) for by, name, title in db.execute(query)), key=lambda each: (each[2].casefold(), each))
+
+
+def _standing(by: str | None = None, name: str | None = None) -> Subquery:
+    """The last statement of each name of each member; a row has a method that is called index, so it is `place`."""
+    columns = select(
+        community.c.origin, community.c.name, func.max(community.c.index).label("place"), func.min(community.c.at).label("since")
+    )
+    if by is not None:
+        columns = columns.where(community.c.origin == by)
+    if name is not None:
+        columns = columns.where(community.c.name == name)
+    newest = columns.group_by(community.c.origin, community.c.name).subquery()
+    here = and_(community.c.origin == newest.c.origin, community.c.index == newest.c.place)
+    return select(community, newest.c.place, newest.c.since).join(newest, here).subquery()
 
 
 def stamp_of(db: Connection) -> int:
