@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from concord.cli import blob, bundle, charter, log, member, node, peer, person, proof, record, token
+from concord.cli import blob, bundle, charter, commons, log, member, node, peer, person, proof, record, token
 
 app = typer.Typer(
     name="concord",
@@ -35,6 +35,7 @@ def root(
 node.register(app)
 for name, group in (
     ("member", member.app),
+    ("commons", commons.app),
     ("charter", charter.app),
     ("log", log.app),
     ("record", record.app),

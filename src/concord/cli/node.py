@@ -1,11 +1,14 @@
 """The node itself: make one, found or join an organisation, serve it, check it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from concord.cli.publish import publish
 from concord.cli.shell import Shell, command, read_file
+from concord.cli.verify import verify
 
 if TYPE_CHECKING:
     from concord.node import Node
@@ -15,7 +18,15 @@ CHARTER_SIZE_MAX = 1 << 20  # bytes
 
 def register(app: typer.Typer) -> None:
     """Put these commands at the top."""
-    for name, function in (("init", init), ("demo", demo), ("serve", serve), ("verify", verify), ("export", export)):
+    commands: dict[str, Callable[..., None]] = {
+        "init": init,
+        "demo": demo,
+        "serve": serve,
+        "publish": publish,
+        "verify": verify,
+        "export": export,
+    }
+    for name, function in commands.items():
         command(app, name)(function)
 
 
@@ -87,32 +98,6 @@ def serve(
         demonstrate.found(shell.home)
     node = shell.node()
     run(node, shell.home, host, port, lambda text: print(text, flush=True))
-
-
-def verify(
-    shell: Shell,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every entry and blob, and compute the view anew.")] = False,  # noqa: FBT002
-) -> None:
-    """Check that what the home holds is what was signed, and that what it shows follows from it."""
-    from concord.home import open_home
-    from concord.operations.verify import verify as check
-    from concord.xet.kernel import kernel
-
-    node = open_home(shell.home)
-    if kernel().name != "compiled":
-        shell.note("native.c was not compiled when Concord was installed: large files are cut by numpy, ten times as slowly")
-    findings = []
-    with shell.progress("checking") as progress:
-        for finding in check(node, deep=deep, progress=progress):
-            findings.append(finding)
-            if finding.wrong:
-                shell.note(f"{finding.what}: {finding.wrong}")
-    wrong = [finding for finding in findings if finding.wrong]
-    rows = [{"what": finding.what, "wrong": finding.wrong} for finding in findings]
-    text = f"{len(findings)} checks, {len(wrong)} wrong" if wrong else f"{len(findings)} checks, nothing wrong"
-    shell.result({"ok": not wrong, "findings": rows, "kernel": kernel().name}, text)
-    if wrong:
-        raise typer.Exit(1)
 
 
 def export(

@@ -5,14 +5,20 @@
 3. the tiles make its root (quick), or: every entry is read, every leaf and every tile is computed again, and the identities
    that are kept apart are those that stand in the log (deep);
 4. the view is computed anew beside the one there is, and every table's digest agrees (deep);
-5. every blob is read, held or not, and has the digest that it goes by (deep).
+5. every blob is read, held or not, and has the digest that it goes by; so are the chunks of large files (deep);
+6. what is noted as here of repos is here (deep).
+
+Of one repo (`verify_repo`): its commits stand in logs, under signed checkpoints; they make the trees that they name; and what is
+here of its files is here whole, or, deep, is what was committed.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from concord.content import Content
 from concord.errors import ConcordError, DamagedError
 from concord.ledger.conformance import pillar_laws
 from concord.ledger.identity import IDENTITY_MARK
@@ -22,8 +28,14 @@ from concord.ledger.storage.database import open_database
 from concord.ledger.tree import Head, Tree
 from concord.ledger.view import View
 from concord.node import PILLARS, Node
+from concord.pillars.commons import File, Repo, Revision
+from concord.pillars.commons.receipt import Trust
+from concord.reading import prove
+from concord.shelf import Shelf
 from concord.tlog import merkle, tile
 from concord.tlog.note import verify as verify_note
+from concord.tlog.policy import Policy
+from concord.tlog.proof import verify as verify_proof
 from concord.tlog.tile import WIDTH, Place
 
 Progress = Callable[[str, int, int], None]
@@ -37,8 +49,13 @@ class Finding:
     wrong: str = ""
 
 
-def verify(node: Node, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None) -> Iterator[Finding]:
-    """Check the node's home; each finding as soon as it is known."""
+def verify(
+    node: Node, *, deep: bool = False, set_aside: bool = False, progress: Progress = lambda _what, _done, _all: None
+) -> Iterator[Finding]:
+    """Check the node's home; each finding as soon as it is known.
+
+    With `set_aside`, damaged xorbs are found no more, so that they can come again.
+    """
     yield _finding("laws of the pillars", lambda: pillar_laws((LEDGER, *PILLARS)))  # 1
     view = _finding("view", node.catch_up)
     yield view
@@ -49,6 +66,68 @@ def verify(node: Node, *, deep: bool = False, progress: Progress = lambda _what,
     if deep:
         for digest in node.blobs.digests():
             yield _finding(f"blob {digest}", lambda digest=digest: node.blobs.check(digest))  # type: ignore[misc]  # 5
+        yield from _check_chunks(node, progress, set_aside=set_aside)
+        yield from _check_content(node)  # 6
+
+
+def verify_repo(
+    shelf: Shelf, repo: Repo, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None
+) -> Iterator[Finding]:
+    """Check a repo of the home: commits, trees, and the bytes that are here; those of a private repo stand in no log."""
+    files: dict[str, File] = {}
+    policy = shelf.node.policies()
+    for revision in repo.revisions.values():
+        if not repo.private:
+            yield _finding(f"commit {revision.oid}", partial(_check_commit, shelf.node, policy, revision))
+        tree = _finding(f"tree of {revision.oid}", partial(shelf.tree, repo, revision))
+        yield tree
+        if not tree.wrong:
+            files |= {file.sha256: file for file in shelf.changes(revision).put}
+    here = shelf.content.have(repo, files)
+    for number, digest in enumerate(sorted(here)):
+        progress(repo.id.name, number, len(here))
+        check = partial(shelf.content.check, digest, files[digest].size, deep=deep)
+        yield _finding(f"file {files[digest].path} ({digest})", check)
+    yield Finding(f"{len(here)} of {len(files)} files here")
+
+
+def _check_commit(node: Node, policy: Trust, revision: Revision) -> None:
+    """That a commit stands in its log, under a checkpoint that the log signed."""
+    assert revision.index is not None
+    proof = prove(node, revision.commit.by, revision.index)
+    assert proof.extra is not None
+    leaf = merkle.leaf_hash(proof.extra)
+    if leaf.hex() != revision.leaf:
+        raise DamagedError(f"entry {revision.index} of {revision.commit.by} is not this commit")
+    verify_proof(proof, Policy(policy(revision.commit.by).logs), leaf)
+
+
+def _check_chunks(node: Node, progress: Progress, *, set_aside: bool) -> Iterator[Finding]:
+    """What is kept as chunks, if anything is. What to do about it stands in the reason."""
+    if not node.has_chunks:
+        return
+    wrong = False
+    for damage in node.chunks.verify(deep=True, progress=progress):
+        wrong = True
+        if damage.kind == "xorb" and set_aside:
+            node.chunks.set_aside(damage.hash)
+            yield Finding(f"xorb {damage.hash}", "is damaged, and is set aside now. Pull the repos that need it again")
+        elif damage.kind == "xorb":
+            yield Finding(f"xorb {damage.hash}", f"{damage.reason}. `concord verify --deep --set-aside` sets it aside")
+        else:
+            yield Finding(f"file in chunks {damage.hash}", f"{damage.reason}. Pull it again, or send it again")
+    if not wrong:
+        yield Finding("chunks")
+
+
+def _check_content(node: Node) -> Iterator[Finding]:
+    """That the bytes are here which repos are noted to have."""
+    gone = Content(node).gone()
+    for root, digest in gone:
+        what = "is noted as here, and its bytes are gone. Pull it or send it again; `concord commons gc` forgets what nobody needs"
+        yield Finding(f"content {digest} of the repo {root[:24]}", what)
+    if not gone:
+        yield Finding("content")
 
 
 def _check_log(node: Node, origin: str, progress: Progress | None) -> None:
