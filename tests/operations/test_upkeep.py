@@ -1,21 +1,24 @@
 """What a node does by itself: it asks what it may have forgotten before it signs, and remembers how its peers answered."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from time import time
 
 import pytest
 
+from concord.content import Content
 from concord.edges.peer import heads
 from concord.edges.peer.heads import Heads
 from concord.errors import RefusedError, UnreachableError
 from concord.home import moved_since, open_home
 from concord.ledger.tree import folder
 from concord.node import Node
-from concord.operations.upkeep import Upkeep, pull_from, recover, resume
+from concord.operations.upkeep import CLEAR_EVERY, Upkeep, pull_from, recover, resume
 from concord.pillars.members import Profile
 from concord.private import peers
-from concord.testing import everything
+from concord.testing import Clock, everything
 from concord.testing.imposter import Imposter, http
 from concord.testing.processes import PATIENCE, until
 from concord.tlog.tile import Place
@@ -158,3 +161,16 @@ def test_the_thread_asks_first_then_lets_the_logs_sign(demo: Path) -> None:
         assert "/peer/heads" in peer.asked
         upkeep.stop()
     assert speak(node)
+
+
+def test_once_a_day_what_nobody_needs_is_cleared_away(demo: Path) -> None:
+    clock = Clock(int(time()))
+    node = open_home(demo, clock)
+    node.settings = replace(node.settings, pull_every=1)
+    digest = Content(node).keep(b"left behind")
+    upkeep = Upkeep(node, demo)
+    upkeep.start()
+    clock.now += 4 * CLEAR_EVERY
+    until(lambda: not node.blobs.have(digest), "that it is gone")
+    upkeep.stop()
+    assert list(node.blobs.digests())

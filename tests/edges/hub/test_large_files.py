@@ -10,7 +10,10 @@ from asking import Person, failure, file, large
 from concord.edges.hub import lfs
 from concord.edges.hub.tickets import LIVES
 from concord.node import Node
+from concord.operations.garbage import collect
 from concord.testing import Clock
+
+DAY = 86_400
 
 
 @pytest.fixture
@@ -54,6 +57,43 @@ def test_a_copy_needs_no_size_and_no_second_upload(repo: str, owner: Person) -> 
     assert owner.get(f"/{repo}/resolve/main/copy.bin").content == b"\0large"
     wrong = {"key": "lfsFile", "value": {**line["value"], "size": 7, "path": "wrong.bin"}}
     assert owner.commit(repo, wrong).status_code == 400
+
+
+def test_what_a_client_is_told_is_here_stays_until_it_commits(repo: str, owner: Person, node: Node, clock: Clock) -> None:
+    content = b"\0" + os.urandom(200_000)
+    line = owner.send(repo, content)
+    clock.now += 10 * DAY
+    assert "actions" not in owner.batch(repo, content).json()["objects"][0]
+    assert collect(node, DAY).files == ()
+    clock.now += DAY - 1
+    assert owner.commit(repo, line).status_code == 200
+    clock.now += 10 * DAY
+    collect(node, DAY)
+    assert owner.get(f"/{repo}/resolve/main/{line['value']['path']}").content == content
+
+
+def test_what_was_left_behind_is_cleared_away_and_can_be_sent_again(repo: str, owner: Person, node: Node, clock: Clock) -> None:
+    content = b"\0" + os.urandom(200_000)
+    line = owner.send(repo, content)
+    clock.now += 10 * DAY
+    assert line["value"]["oid"] in collect(node, DAY).files
+    assert owner.commit(repo, line).status_code == 400
+    assert owner.commit(repo, owner.send(repo, content)).status_code == 200
+    assert owner.get(f"/{repo}/resolve/main/{line['value']['path']}").content == content
+
+
+def test_what_is_damaged_is_asked_for_again(repo: str, owner: Person, node: Node) -> None:
+    content = b"\0" + os.urandom(200_000)
+    line = owner.send(repo, content)
+    owner.commit(repo, line)
+    entry = node.chunks.by_digest(line["value"]["oid"])
+    assert entry is not None
+    plan = node.chunks.reconstruction(entry.hash)
+    assert plan is not None
+    node.chunks.set_aside(plan.spans[0].xorb)
+    assert "actions" in owner.batch(repo, content).json()["objects"][0]
+    owner.send(repo, content)
+    assert owner.get(f"/{repo}/resolve/main/{line['value']['path']}").content == content
 
 
 def test_files_of_one_repo_are_had_in_another_that_the_asker_may_see(owner: Person, other: Person, repo: str) -> None:
