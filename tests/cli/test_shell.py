@@ -33,7 +33,7 @@ PROMISED = {
     "bundle want": "F",
     "bundle export": "--want OUT.zip",
     "bundle import": "OUT.zip…",
-    "verify": "DIR|REPO --deep --policy",
+    "verify": "[DIR|REPO] --deep --policy",
     "publish": "DIR REPO --license --type --private --message --language --include --exclude --title --member",
     "commons search": "WORDS --type --task --language --license --member --sort --limit",
     "commons list": "--member",

@@ -35,7 +35,7 @@ def search(
     kind: KindOption = None,
     task: Annotated[str | None, typer.Option(help="Such as automatic-speech-recognition.")] = None,
     language: Annotated[str | None, typer.Option(help="A BCP 47 tag, such as sw.")] = None,
-    licence: Annotated[str | None, typer.Option("--license", help="As cards name it, such as apache-2.0.")] = None,
+    licence: Annotated[str | None, typer.Option("--license", metavar="SPDX", help="As cards name it, such as apache-2.0.")] = None,
     member: MemberOption = None,
     sort: Annotated[str, typer.Option(help="fit, changed, likes or name.")] = "fit",
     limit: LimitOption = 20,

@@ -20,7 +20,7 @@ TARGET = "A folder with receipts, or a repo of the home (ns/name, datasets/ns/na
 
 def verify(
     shell: Shell,
-    target: Annotated[str | None, typer.Argument(metavar="DIR|REPO", help=TARGET)] = None,
+    target: Annotated[str | None, typer.Argument(metavar="[DIR|REPO]", help=TARGET)] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every entry, blob and chunk, and compute the view anew.")] = False,  # noqa: FBT002
     policy: Annotated[
         Path | None, typer.Option("--policy", metavar="P", help="Whom to trust about a folder: a file by `concord log policy`.")
