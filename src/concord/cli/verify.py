@@ -1,6 +1,6 @@
 """Checking: a home, a repo of it, or files that somebody downloaded, with or without a node."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from concord.operations.verify import Finding, Progress
     from concord.pillars.commons.receipt import Trust
 
+NOTHING: Mapping[str, object] = MappingProxyType({})
 NAMED_MAX = 10  # files that are named in words; JSON has them all
 TARGET = "A folder with receipts, or a repo of the home (ns/name, datasets/ns/name). Without it, the home."
 
@@ -23,14 +24,15 @@ def verify(
     target: Annotated[str | None, typer.Argument(metavar="[DIR|REPO]", help=TARGET)] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Read every entry, blob and chunk, and compute the view anew.")] = False,  # noqa: FBT002
     policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="P", help="Whom to trust about a folder: a file by `concord log policy`.")
-    ] = None,
+        list[Path],
+        typer.Option("--policy", metavar="P", help="Whom to trust: a file by `concord log policy`; one a member."),
+    ] = [],  # noqa: B006  typer copies it
     whole: Annotated[bool, typer.Option("--whole", help="A file that a folder lacks is wrong, too.")] = False,  # noqa: FBT002
     set_aside: Annotated[bool, typer.Option("--set-aside", help="Set damaged xorbs aside, so that they can come again.")] = False,  # noqa: FBT002
     kind: Annotated[str | None, typer.Option("--type", metavar="KIND", help="TARGET is a repo: model, dataset or space.")] = None,
 ) -> None:
     """Check that what is held is what was signed: by the home, of one repo, or in a folder of files that were downloaded."""
-    if target is not None and kind is None and (policy is not None or target.startswith(("/", ".")) or Path(target).is_dir()):
+    if target is not None and kind is None and (policy or target.startswith(("/", ".")) or Path(target).is_dir()):
         _verify_folder(shell, Path(target), policy, whole=whole)
     elif target is not None:
         _verify_repo(shell, target, kind, deep=deep)
@@ -59,9 +61,7 @@ def _verify_repo(shell: Shell, name: str, kind: str | None, *, deep: bool) -> No
     _tell(shell, lambda progress: verify_repo(shelf, repo, deep=deep, progress=progress))
 
 
-def _tell(
-    shell: Shell, check: "Callable[[Progress], Iterable[Finding]]", more: Mapping[str, object] = MappingProxyType({})
-) -> None:
+def _tell(shell: Shell, check: "Callable[[Progress], Iterable[Finding]]", more: Mapping[str, object] = NOTHING) -> None:
     """Tell findings as they come, and `more` in JSON, and end with status 1 if any is wrong."""
     findings = []
     with shell.progress("checking") as progress:
@@ -77,7 +77,7 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _verify_folder(shell: Shell, folder: Path, policy: Path | None, *, whole: bool) -> None:
+def _verify_folder(shell: Shell, folder: Path, policy: Sequence[Path], *, whole: bool) -> None:
     from concord.operations.receipts import check
 
     trusted = _trusted(shell, policy)
@@ -98,15 +98,15 @@ def _verify_folder(shell: Shell, folder: Path, policy: Path | None, *, whole: bo
         raise typer.Exit(1)
 
 
-def _trusted(shell: Shell, policy: Path | None) -> "Trust":
-    """Whom to trust: what the file says, or the node in the home."""
+def _trusted(shell: Shell, policy: Sequence[Path]) -> "Trust":
+    """Whom to trust about each log: what the file that names it says, or the node in the home."""
     from concord.errors import SettingsError
     from concord.home import is_empty
     from concord.tlog import policy as policies
 
-    if policy is not None:
-        read = policies.parse(read_file(policy, policies.POLICY_SIZE_MAX))
-        return lambda _: read
+    if policy:
+        read = [policies.parse(read_file(path, policies.POLICY_SIZE_MAX)) for path in policy]
+        return lambda origin: next((each for each in read if any(key.name == origin for key in each.logs)), read[0])
     if is_empty(shell.home):
         raise SettingsError(
             "whom to trust? There is no node here to know. Give a policy with --policy: `concord log policy MEMBER -o FILE` "

@@ -15,14 +15,13 @@ from time import time
 from msgspec import to_builtins
 
 from concord import home as homes
-from concord.edges.hub import attributes
 from concord.ledger.identity import DOMAIN, label
 from concord.ledger.keyring import NewMember, new_member
 from concord.ledger.pillar import PERSONAL_ROLES, Role
 from concord.ledger.statements import Deposit
 from concord.node import Node
 from concord.operations import demonstration, source
-from concord.pillars.commons import Community, File, Repo
+from concord.pillars.commons import Community, File, Repo, attributes
 from concord.pillars.commons.card import card
 from concord.pillars.commons.records import Kind
 from concord.pillars.commons.repo import MAIN

@@ -29,7 +29,7 @@ from concord.operations.snapshots import PIECE, open_regular
 from concord.pillars.commons import File, Repo, RepoId, Revision, Tree, attributes
 from concord.pillars.commons.card import card, matter
 from concord.pillars.commons.passport import licence, licences
-from concord.pillars.commons.tree import check_path
+from concord.pillars.commons.tree import check_path, git_blob
 from concord.private.people import Speaker
 from concord.shelf import Draft, Shelf
 
@@ -152,7 +152,17 @@ def with_matter(readme: bytes | None, words: Words, name: str) -> bytes:
         )
     if readme is None:
         readme = f"# {words.title or name}\n".encode()
-    return _inserted(readme, lines, fenced=bool(said) or _is_fenced(readme)) if lines else readme
+    return _checked(_inserted(readme, lines, fenced=bool(said) or _is_fenced(readme)), words) if lines else readme
+
+
+def _checked(readme: bytes, words: Words) -> bytes:
+    """A card to which lines were added, if it says them now."""
+    try:
+        if all(_says(matter(readme), key, value) for key, value, _ in _wanted(words) if value):
+            return readme
+    except MalformedError:
+        pass
+    raise MalformedError(f"the front matter of {README} is written in a way to which nothing can be added. Name the licence in it")
 
 
 def _wanted(words: Words) -> Iterator[tuple[str, object, str]]:
@@ -326,9 +336,9 @@ class _Keeper:
     def keep(self, readme: bytes) -> Iterator[File]:
         """All files, the card as it is to be."""
         patterns = self._patterns()
-        yield self._shelf.keep(self._repo, README, readme)
+        yield self._small(README, readme)
         if attributes.NAME not in {**self._tree, **self._paths}:
-            yield self._shelf.keep(self._repo, attributes.NAME, attributes.ATTRIBUTES)
+            yield self._small(attributes.NAME, attributes.ATTRIBUTES)
         for number, (path, real) in enumerate(self._paths.items()):
             self._progress(path, number, len(self._paths))
             if path != README:
@@ -349,7 +359,7 @@ class _Keeper:
                 raw = file.read(attributes.REGULAR_MAX + 1)
                 if len(raw) != size:
                     raise MalformedError(f"{path} changed while it was read. Publish it again")
-                return self._shelf.keep(self._repo, path, raw)
+                return self._small(path, raw)
             standing = self._tree.get(path)
             if standing is not None and standing.size == size and self._stands(standing, iter(lambda: file.read(PIECE), b"")):
                 return standing
@@ -366,11 +376,17 @@ class _Keeper:
 
     def _take(self, path: str, pieces: Iterator[bytes], size: int) -> File:
         digest, taken = self._shelf.content.take(pieces, None, size)
-        self._given.append(digest)
-        if len(self._given) >= GIVEN:
-            self._give()
+        self._give(digest)
         return File(path=path, size=taken, sha256=digest, xet=self._shelf.content.xet(digest))
 
-    def _give(self) -> None:
-        self._shelf.content.give(self._repo, self._given)
-        self._given.clear()
+    def _small(self, path: str, raw: bytes) -> File:
+        digest = self._shelf.content.keep(raw)
+        self._give(digest)
+        return File(path=path, size=len(raw), sha256=digest, oid=git_blob(raw))
+
+    def _give(self, *digests: str) -> None:
+        """Let the repo have these, and, many at a time, those before them."""
+        self._given += digests
+        if len(self._given) >= GIVEN or not digests:
+            self._shelf.content.give(self._repo, self._given)
+            self._given.clear()

@@ -12,9 +12,9 @@ True
 
 from importlib.resources import files
 
-from concord.edges.hub.attributes import ATTRIBUTES, NAME
 from concord.operations.demonstration.country_names.build import build
 from concord.pillars import members
+from concord.pillars.commons.attributes import ATTRIBUTES, NAME
 
 DATASET = "country-names"
 MODEL = "name-language"
