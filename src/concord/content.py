@@ -52,9 +52,13 @@ class Content:
 
     def read(self, repo: Repo, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes [start, stop) in pieces. MissingError, HeldError or ErasedError if they may not be had."""
+        return map(bytes, self.flow(repo, digest, start, stop))
+
+    def flow(self, repo: Repo, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes | bytearray]:
+        """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew."""
         self._check(repo, digest)
         entry = self._entry(digest)
-        return self._node.chunks.read(entry.hash, start, stop) if entry else self._node.blobs.get(digest, start, stop)
+        return self._node.chunks.flow(entry.hash, start, stop) if entry else self._node.blobs.get(digest, start, stop)
 
     def xet(self, digest: str) -> str | None:
         """The Xet hash of a large file that is here, or None."""

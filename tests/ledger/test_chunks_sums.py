@@ -147,6 +147,35 @@ def test_pieces_that_flow_may_be_one_and_pieces_that_are_read_are_not(chunks: Ch
     assert all(0 < len(piece) <= reader.PIECE for piece in read)
 
 
+@pytest.mark.parametrize("name", CONTENTS)
+def test_what_is_had_at_once_is_the_next_piece(chunks: Chunks, name: str) -> None:
+    entry = chunks.ingest([CONTENTS[name]], NOW)
+    stream, found = chunks.flow(entry.hash), b""
+    assert stream.at_once() is None  # before anything is open, nothing is
+    while piece := stream.at_once() or next(stream, b""):
+        found += piece
+    assert found == CONTENTS[name]
+
+
+def test_what_is_packed_is_not_had_at_once(chunks: Chunks) -> None:
+    stream = chunks.flow(chunks.ingest([WORDS], NOW).hash)
+    assert len(next(stream)) <= reader.PIECE
+    assert stream.at_once() is None
+
+
+@pytest.mark.skipif(not reader.NO_WAIT, reason="this system cannot read without waiting")
+def test_what_is_damaged_is_damaged_at_once_too(chunks: Chunks) -> None:
+    entry = chunks.ingest([NOISE], NOW)
+    path = the_xorb(chunks)
+    stream = chunks.flow(entry.hash)
+    next(stream)
+    with path.open("r+b") as file:
+        file.seek(1_500_000)
+        file.write(bytes(100))
+    with pytest.raises(DamagedError):
+        stream.at_once() or next(stream)
+
+
 def test_very_many_very_small_chunks_are_read_in_runs(chunks: Chunks) -> None:
     contents = [bytes([number % 251]) * (1 + number % 3) for number in range(3000)]
     name = hashes.spell(hashes.root_of((hashes.chunk_hash(content), len(content)) for content in contents))

@@ -71,9 +71,9 @@ def resolve(ask: Ask) -> Response:
         raise NoEntryError(f"the bytes of {file.path} are not on this node", revision.oid) from e
     etag = file.sha256 if file.large else git_oid(file)
     media = "application/octet-stream" if file.large else "text/plain; charset=utf-8"
-    read = ask.hub.content.read
+    flow = ask.hub.content.flow
     headers = _headers(ask, repo, revision, file)
-    return ranged(ask.request, size, lambda start, stop: read(repo, file.sha256, start, stop), etag, media, headers)
+    return ranged(ask.request, size, lambda start, stop: flow(repo, file.sha256, start, stop), etag, media, headers)
 
 
 def safetensors(ask: Ask) -> Response:

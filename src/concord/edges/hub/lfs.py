@@ -166,7 +166,7 @@ def download(ask: Ask) -> Response:
     ticket = _ticket(ask, "download")
     repo, content = _repo(ask, ticket), ask.hub.content
     size = content.size(repo, ticket.oid)
-    return ranged(ask.request, size, lambda start, stop: content.read(repo, ticket.oid, start, stop), ticket.oid)
+    return ranged(ask.request, size, lambda start, stop: content.flow(repo, ticket.oid, start, stop), ticket.oid)
 
 
 def duplicate(ask: Ask) -> Response:

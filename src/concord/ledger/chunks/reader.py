@@ -5,8 +5,11 @@ to put a run of bytes into many places, so their content comes to lie in one pie
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EAGAIN, EOPNOTSUPP
+from itertools import pairwise
 from pathlib import Path
 
 from concord.errors import DamagedError, MalformedError
@@ -15,6 +18,7 @@ from concord.tlog.errors import ForgedError
 from concord.xet.xorb import HEADER_SIZE, Table, unseal, verified
 
 PIECE = 1 << 20  # bytes of content that are read at once, or one chunk more
+NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # of Linux: read only what need not be waited for
 RUN_MAX = 500  # chunks that are read at once: each takes two of the 1024 places that Linux takes in one call
 
 
@@ -46,14 +50,20 @@ class Reader:
     handle: int
     held: Held
 
-    def fill(self, piece: bytearray, start: int, stop: int) -> None:
-        """Make `piece` the content of the chunks [start, stop), which are a run."""
+    def fill(self, piece: bytearray, start: int, stop: int, *, wait: bool = True) -> bool:
+        """Make `piece` the content of the chunks [start, stop), which are a run.
+
+        False if it may not `wait`, but would have to wait for the disk, or to unpack.
+        """
+        plain = bool(self.held.sums) and self.held.is_plain(start, stop)
+        if not wait and not (plain and NO_WAIT):
+            return False
         _fit(piece, self.held.table.size(start, stop))
         with memoryview(piece) as into:
-            if self.held.sums and self.held.is_plain(start, stop):
-                self._scatter(into, start, stop)
-            else:
-                self._unpack(into, start, stop)
+            if plain:
+                return self._scatter(into, start, stop, 0 if wait else NO_WAIT)
+            self._unpack(into, start, stop)
+        return True
 
     def check(self) -> None:
         """Hash all chunks in full, and look whether their sums agree."""
@@ -77,19 +87,24 @@ class Reader:
         except MalformedError as e:
             raise self._damaged(number) from e
 
-    def _scatter(self, into: memoryview, start: int, stop: int) -> None:
+    def _scatter(self, into: memoryview, start: int, stop: int, flags: int) -> bool:
         """Chunks that are not packed: each header to one place, its content to where it belongs."""
-        table, offset = self.held.table, self.held.table.place(start, stop)[0]
+        table, count = self.held.table, stop - start
         base = table.span(start)[0]
-        heads = memoryview(bytearray(HEADER_SIZE * (stop - start)))
-        parts = [
-            (heads[HEADER_SIZE * place : HEADER_SIZE * (place + 1)], into[first - base : end - base])
-            for place, (first, end) in enumerate(map(table.span, range(start, stop)))
-        ]
-        os.preadv(self.handle, [half for part in parts for half in part], offset)
-        for number, (header, content) in enumerate(parts, start):
-            if self.held.sums[number] != sums.of_parts(header, content):
-                content[:] = self._hashed(number, self.stored(number))
+        raw = memoryview(bytearray(HEADER_SIZE * count))
+        heads = [raw[place : place + HEADER_SIZE] for place in range(0, len(raw), HEADER_SIZE)]
+        stops = [end - base for end in table.ends[start:stop]]
+        contents = [into[first:end] for first, end in pairwise((0, *stops))]
+        parts = [half for part in zip(heads, contents, strict=True) for half in part]
+        offset, end = table.place(start, stop)
+        if _read(self.handle, parts, offset, flags) != end - offset and flags:
+            return False
+        found = sums.of_many(raw, contents)
+        wanted = self.held.sums[start:stop]
+        for place in () if found == wanted else range(count):
+            if found[place] != wanted[place]:
+                contents[place][:] = self._hashed(start + place, self.stored(start + place))
+        return True
 
     def _unpack(self, into: memoryview, start: int, stop: int) -> None:
         table = self.held.table
@@ -116,9 +131,64 @@ class Reader:
         return damaged(self.path, f"chunk {number} is not what was written")
 
 
+class Stream(Iterator[bytearray]):
+    """Parts of xorbs one after the other, about 1 MiB at a time, all checked: always the same memory, filled anew.
+
+    `parts` are readers, each with the chunks [start, stop) to read, and of the content of these the bytes [first, end).
+    """
+
+    def __init__(self, parts: "Iterator[Part]") -> None:
+        self._parts, self._piece = parts, bytearray(PIECE)
+        self._part: Part | None = None
+        self._runs: deque[tuple[int, int]] = deque()
+
+    def __next__(self) -> bytearray:
+        while not self._runs:
+            self._part = next(self._parts)
+            self._runs.extend(self._part.reader.held.runs(self._part.start, self._part.stop))
+        piece = self._filled(wait=True)
+        assert piece is not None
+        return piece
+
+    def at_once(self) -> bytearray | None:
+        """The next piece, if it is in memory already and need not be unpacked: then no thread is needed to wait for it."""
+        return self._filled(wait=False) if self._runs else None
+
+    def _filled(self, *, wait: bool) -> bytearray | None:
+        part, (start, stop) = self._part, self._runs[0]
+        assert part is not None
+        if not part.reader.fill(self._piece, start, stop, wait=wait):
+            return None
+        self._runs.popleft()
+        place = part.reader.held.table.size(part.start, start) if start > part.start else 0
+        inside = part.first <= place and place + len(self._piece) <= part.end
+        return self._piece if inside else self._piece[max(0, part.first - place) : part.end - place]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of an open xorb is to be read."""
+
+    reader: Reader
+    start: int
+    stop: int
+    first: int
+    end: int
+
+
 def damaged(path: Path, what: str) -> DamagedError:
     """What to say of a stored file that is not what was written."""
     return DamagedError(f"{path}: {what}. Set it aside, and pull what is missing again")
+
+
+def _read(handle: int, parts: list[memoryview], offset: int, flags: int) -> int:
+    """Read into `parts`; how many bytes, 0 if it would have to wait and may not, or a file system does not know how not to."""
+    try:
+        return os.preadv(handle, parts, offset, flags)
+    except OSError as e:
+        if flags and e.errno in (EAGAIN, EOPNOTSUPP):
+            return 0
+        raise
 
 
 def _fit(piece: bytearray, size: int) -> None:

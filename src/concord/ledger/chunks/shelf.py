@@ -155,13 +155,6 @@ class Shelf:
         with self._open(name) as file:
             yield Reader(self.xorb(name), file.fileno(), self._held(file, name))
 
-    def contents(self, name: bytes, start: int, stop: int, piece: bytearray) -> Iterator[bytearray]:
-        """The content of the chunks [start, stop) of a xorb, about 1 MiB at a time, all checked: always `piece`, filled anew."""
-        with self.reader(name) as reader:
-            for first, last in reader.held.runs(start, stop):
-                reader.fill(piece, first, last)
-                yield piece
-
     def stored(self, name: bytes, number: int) -> bytes:
         """A chunk as it is stored, checked."""
         with self.reader(name) as reader:

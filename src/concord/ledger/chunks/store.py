@@ -15,7 +15,7 @@ from concord.errors import DamagedError, ForgedError, MalformedError, MissingErr
 from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
-from concord.ledger.chunks.reader import PIECE, damaged
+from concord.ledger.chunks.reader import Part, Stream, damaged
 from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.ledger.storage.files import TEMPORARY, Files
@@ -175,14 +175,14 @@ class Chunks:
         """
         return map(bytes, self.flow(name, start, stop))
 
-    def flow(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytearray]:
-        """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew.
+    def flow(self, name: str, start: int = 0, stop: int | None = None) -> Stream:
+        """The same for whoever is done with a piece before asking for the next: they are all one, filled anew.
 
-        So nothing is copied, and no memory asked for; which is half of the time that a large file takes.
+        So nothing is copied, and no memory asked for, which would cost more than the reading.
         """
         entry = self._entry(name)
         stop = entry.size if stop is None else min(stop, entry.size)
-        return self._flow(unspell(name), start, stop)
+        return Stream(self._parts(self._terms(unspell(name), start, stop), start, stop))
 
     def reconstruction(self, name: str, start: int = 0, stop: int | None = None) -> Reconstruction | None:
         """How a client puts bytes [start, stop) of a file together; None if the file ends before `start`."""
@@ -403,10 +403,9 @@ class Chunks:
 
     def _digest(self, terms: Iterable[Term]) -> str:
         """The SHA-256 of the content."""
-        digest, piece = sha256_of(), bytearray(PIECE)
-        for term in terms:
-            for content in self._shelf.contents(term.xorb, term.start, term.stop, piece):
-                digest.update(content)
+        digest = sha256_of()
+        for piece in Stream(self._parts([(0, term) for term in terms], 0, index.SIZE_MAX)):
+            digest.update(piece)
         return digest.hexdigest()
 
     def _keep(self, name: bytes, weave: Weave, entry: Entry) -> Entry:
@@ -439,17 +438,14 @@ class Chunks:
         with self._index.reading() as db:
             return index.terms(db, name, start, stop)
 
-    def _flow(self, name: bytes, start: int, stop: int) -> Iterator[bytearray]:
-        piece = bytearray(PIECE)
-        for offset, term in self._terms(name, start, stop):
-            table = self._shelf.table(term.xorb)
-            first, last = answers.within(table, term, start - offset, stop - offset)
-            place = offset + answers.before(table, term, first)
-            for content in self._shelf.contents(term.xorb, first, last, piece):
-                size = len(content)
-                inside = start <= place and place + size <= stop
-                yield content if inside else content[max(0, start - place) : stop - place]
-                place += size
+    def _parts(self, terms: Iterable[tuple[int, Term]], start: int, stop: int) -> Iterator[Part]:
+        """What is to be read of the xorbs for bytes [start, stop) of a file, of which these are the terms, each with its offset."""
+        for offset, term in terms:
+            with self._shelf.reader(term.xorb) as reader:
+                table = reader.held.table
+                first, last = answers.within(table, term, start - offset, stop - offset)
+                place = offset + answers.before(table, term, first)
+                yield Part(reader, first, last, start - place, stop - place)
 
     def _strays(self, db: Connection, before: int, used: set[bytes]) -> list[Path]:
         """Xorbs that are in no index, because something was cut off, or that were set aside; older than a time."""

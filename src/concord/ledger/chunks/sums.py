@@ -13,7 +13,7 @@ The sum of a chunk only ever says yes. Where it does not agree, or where there i
 is hashed in full, and that decides. So damaged sums cost time and nothing else. `Chunks.check_xorb` does not rely on them.
 
 >>> stored = bytes(8) + b"the packed bytes"
->>> sum_of(stored) == of_parts(stored[:8], stored[8:])
+>>> of_many(stored[:8] * 2, [stored[8:], b""])[0] == sum_of(stored)
 True
 >>> raw = trailer([1, 2**64 - 1], b"the footer")
 >>> parse(raw, b"the footer"), parse(raw, b"another one"), length(raw[-8:]) == len(raw)
@@ -36,12 +36,12 @@ TRAILER_MAX = SIZE * (CHUNKS_MAX + 1) + END_SIZE
 def sum_of(stored: bytes | memoryview) -> int:
     """The sum of a chunk as it is stored."""
     view = memoryview(stored)
-    return of_parts(view[:HEADER_SIZE], view[HEADER_SIZE:])
+    return xxh3_64_intdigest(view[HEADER_SIZE:], int.from_bytes(view[:HEADER_SIZE], "little"))
 
 
-def of_parts(header: bytes | memoryview, rest: bytes | memoryview) -> int:
-    """The same of its two parts."""
-    return xxh3_64_intdigest(rest, int.from_bytes(header, "little"))
+def of_many(headers: bytes | memoryview, contents: Sequence[bytes | memoryview]) -> tuple[int, ...]:
+    """The sums of chunks whose headers lie one after the other, apart from what follows each."""
+    return tuple(map(xxh3_64_intdigest, contents, struct.unpack(f"<{len(contents)}Q", headers)))
 
 
 def trailer(sums: Sequence[int], footer: bytes) -> bytes:
