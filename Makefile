@@ -36,6 +36,7 @@ CLIENTS := $(patsubst requirements/clients-%.in,%,$(wildcard requirements/client
 clients: $(CLIENTS:%=.venv/clients/%.stamp)
 
 bench: .venv/bench.stamp
+	$(MAKE) clients .venv/peers/olah.stamp || echo "some clients or peers cannot be had: the figures will say so"
 	$(BIN)/python -m bench
 
 reference: .venv/dev.stamp
@@ -60,6 +61,7 @@ lock: .venv/bin/python
 	$(COMPILE) --extra bench -c requirements/base.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
 	for version in $(CLIENTS); do \
 		$(COMPILE) requirements/clients-$$version.in -o requirements/clients-$$version.txt || exit 1; done
+	$(COMPILE) requirements/peers-olah.in -o requirements/peers-olah.txt
 
 # uv where it can be had, plain pip where not. Byte code is compiled now, so that no later start pays for it.
 .venv/bin/python:
@@ -79,7 +81,11 @@ lock: .venv/bin/python
 	touch $@
 
 .venv/clients/%.stamp: .venv/bin/python requirements/clients-%.txt requirements/clients.sh
-	sh requirements/clients.sh $*
+	sh requirements/clients.sh $* clients
+	touch $@
+
+.venv/peers/%.stamp: .venv/bin/python requirements/peers-%.txt requirements/clients.sh
+	sh requirements/clients.sh $* peers
 	touch $@
 
 clean:

@@ -15,13 +15,20 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import append, catch_up, chunks, pages
+from bench import append, catch_up, chunks, downloads, pages, uploads
 from bench.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "bench" / "out" / "latest.json"
 PAGE = ROOT / "docs" / "performance.md"
-SUITES = {"append": append.run, "catch_up": catch_up.run, "chunks": chunks.run, "pages": pages.run}
+SUITES = {
+    "append": append.run,
+    "catch_up": catch_up.run,
+    "chunks": chunks.run,
+    "downloads": downloads.run,
+    "pages": pages.run,
+    "uploads": uploads.run,
+}
 
 
 def main() -> int:

@@ -153,7 +153,7 @@ def stored(home: Path) -> dict[str, int]:
 def test_of_a_file_that_changed_a_little_a_node_keeps_little_and_gives_all(
     version: str, way: str, home: Path, node: Serving, token: str, tmp_path: Path
 ) -> None:
-    """A small file is sent before the answer about its chunks can be there; by Xet, too, only whole xorbs come."""
+    """Each time from a client that has nothing in its caches, so that it knows of the other file by what the node answers alone."""
     place = ROOT / ".venv" / "clients" / version
     if not (place / "bin" / "python").exists():
         pytest.skip(f"huggingface_hub {version} is not prepared: say `make clients`")
@@ -164,7 +164,7 @@ def test_of_a_file_that_changed_a_little_a_node_keeps_little_and_gives_all(
     for number in range(2):
         content[number << 20 : (number << 20) + 100] = bytes(100)
         (tmp_path / "w.bin").write_bytes(content)
-        client = Client(place, {**env, "HF_HOME": str(tmp_path / "hf")})
+        client = Client(place, {**env, "HF_HOME": str(tmp_path / f"hf{number}")})
         before = stored(home)
         repo = f"example-ke/changed-{version.replace('.', '-')}-{way}-{number}"
         client.hf("upload", repo, tmp_path / "w.bin", "w.bin")

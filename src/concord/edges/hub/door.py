@@ -119,6 +119,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/cas/v1/shards", cas.put_shard, most=cas.SHARD_MAX),
     Operation("GET", "/cas/v1/reconstructions/{hash}", cas.reconstruction),
     Operation("GET", "/cas/v1/chunks/default-merkledb/{hash}", cas.chunk),
+    Operation("GET", "/cas/v1/chunks/default/{hash}", cas.chunk),  # what hf_xet asks since 1.8
     Operation("GET", "/cas/xorbs/{ticket}", cas.xorb),
     Operation("POST", "/cas/v1/telemetry", nothing),
     # Discussions
