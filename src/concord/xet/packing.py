@@ -25,6 +25,7 @@ from concord.tlog.errors import MalformedError
 from concord.xet.kernel import kernel
 
 SAMPLE = 4096  # bytes from the middle on which it is tried what helps
+LEAST = 16  # a chunk is packed if that spares one byte in so many: each reading must unpack it
 LEVEL = -2  # of LZ4: a fifth faster than the usual, and one hundredth larger
 
 
@@ -37,16 +38,21 @@ class Scheme(IntEnum):
 
 
 def pack(content: bytes) -> tuple[Scheme, bytes]:
-    """The content packed in the way that seems shortest by a sample; NONE if none makes it shorter."""
+    """The content packed in the way that seems shortest by a sample; NONE if none makes it shorter by one byte in LEAST."""
     middle = len(content) // 8 * 4
     sample = content[middle : middle + SAMPLE]
     plain, grouped = len(_frame(sample)), len(_frame(kernel().group(sample)))
-    if min(plain, grouped) >= len(sample) and len(content) > len(sample) * 2:
+    if min(plain, grouped) > _worth(sample) and len(content) > len(sample) * 2:
         return Scheme.NONE, content
     packed = _frame(kernel().group(content) if grouped < plain else content)
-    if len(packed) >= len(content):
+    if len(packed) > _worth(content):
         return Scheme.NONE, content
     return Scheme.GROUPED_LZ4 if grouped < plain else Scheme.LZ4, packed
+
+
+def _worth(content: bytes) -> int:
+    """How long it may be packed, to be worth it."""
+    return len(content) - max(1, len(content) // LEAST)
 
 
 def unpack(scheme: Scheme, packed: bytes | memoryview, size: int) -> bytes:
