@@ -179,7 +179,15 @@ def test_verify(founded: Path) -> None:
     assert deep.status == 0
     told = deep.json()
     assert told["ok"] is True
-    assert {finding["what"].split()[0] for finding in told["findings"]} == {"laws", "view", "log", "table", "blob", "content"}
+    assert {finding["what"].split()[0] for finding in told["findings"]} == {
+        "laws",
+        "view",
+        "log",
+        "table",
+        "blob",
+        "chunks",
+        "content",
+    }
     assert not any(finding["wrong"] for finding in told["findings"])
 
 
