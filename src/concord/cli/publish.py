@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from concord.cli.commons import split
 from concord.cli.shell import Shell
+
+if TYPE_CHECKING:
+    from concord.node import Node
+    from concord.operations.publish import Published
+    from concord.pillars.commons import RepoId
 
 
 def publish(
@@ -27,38 +32,47 @@ def publish(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Publish a folder as a repo: one commit, signed in the member's log. Works beside a server that runs."""
-    from concord.errors import MalformedError
-    from concord.ledger.identity import label
     from concord.operations.publish import Chosen, Words
     from concord.operations.publish import publish as bring
-    from concord.pillars.commons import RepoId
     from concord.shelf import Shelf
 
     node = shell.node()
+    target = _target(shell, node, repo, kind, member)
     speaker = shell.admin(node)
-    kind_, namespace, name = split(repo, kind)
-    named = shell.origin(node, namespace) if namespace else None
-    chosen = shell.origin(node, member) if member else None
-    if named and chosen and named != chosen:
-        raise MalformedError(f"{repo} is not a repo of {label(chosen)}")
-    owner = chosen or named or speaker.origin
-    if owner in node.holdings.hosted():
-        speaker = replace(speaker, origin=owner)
-    words = Words(licence, tuple(language), title, message)
-    target = RepoId(owner=owner, kind=kind_, name=name), private
+    if target.owner in node.holdings.hosted():
+        speaker = replace(speaker, origin=target.owner)
+    words, chosen = Words(licence, tuple(language), title, message), Chosen(tuple(include), tuple(exclude))
     with shell.progress("publishing") as progress:
-        done = bring(Shelf(node), speaker, target, folder, words, Chosen(tuple(include), tuple(exclude)), progress)
+        done = bring(Shelf(node), speaker, (target, private), folder, words, chosen, progress)
     node.cosign()
+    _tell(shell, done)
+
+
+def _target(shell: Shell, node: "Node", repo: str, kind: str | None, member: str | None) -> "RepoId":
+    """The repo that is meant, of the member that is named one way or the other, or else of the node's first."""
+    from concord.errors import MalformedError
+    from concord.pillars.commons import RepoId
+
+    kind_, namespace, name = split(repo, kind)
+    named = [shell.origin(node, each) for each in (namespace, member) if each]
+    if len(set(named)) > 1:
+        raise MalformedError(f"{repo} is not a repo of {member}")
+    return RepoId(owner=named[0] if named else shell.admin(node).origin, kind=kind_, name=name)
+
+
+def _tell(shell: Shell, done: "Published") -> None:
+    from concord.ledger.identity import label
+
+    repo = done.repo
     told = {
-        "repo": f"{label(owner)}/{name}",
-        "type": kind_,
+        "repo": f"{label(repo.id.owner)}/{repo.id.name}",
+        "type": repo.id.kind,
         "commit": done.revision.oid,
         "opened": done.opened,
-        "private": done.repo.private,
+        "private": repo.private,
         "changed": done.changed,
         "files": done.files,
         "bytes": done.size,
     }
     what = f"{done.changed} of {done.files} files are new or changed" if done.changed else "nothing changed, and nothing was said"
-    text = f"{told['repo']}: {what}; commit {done.revision.oid[:12]}{', private' if done.repo.private else ''}"
-    shell.result(told, text)
+    shell.result(told, f"{told['repo']}: {what}; commit {done.revision.oid[:12]}{', private' if repo.private else ''}")
