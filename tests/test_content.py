@@ -5,8 +5,8 @@ from hashlib import sha256
 import pytest
 
 from concord.content import Content
-from concord.errors import ForgedError, HeldError, MissingError, TooLargeError
-from concord.ledger.blobs import Hold
+from concord.errors import DamagedError, ForgedError, HeldError, MissingError, TooLargeError
+from concord.ledger.blobs import Hold, Tombstone
 from concord.shelf import Shelf
 from concord.testing import Clock, everything, states
 
@@ -55,3 +55,42 @@ def test_many_digests_are_asked_for_at_once() -> None:
     digests = [content.keep(b"%d" % number) for number in range(1200)]
     content.give(repo, digests)
     assert content.have(repo, digests) == set(digests)
+
+
+def test_what_lacks_a_part_is_sent_again() -> None:
+    node = states.young(Clock())
+    content, speaker = Content(node), everything(node.holdings.hosted()[0])
+    repo = Shelf(node).open(speaker, "model", "words", private=False)
+    large, _ = content.take([b"bytes"], None, 5)
+    small = content.keep(b"small")
+    content.give(repo, [large, small])
+    assert content.whole(repo, [large, small, "ab" * 32]) == {large, small}
+    for digest in (large, small):
+        content.check(digest, 5, deep=True)
+        with pytest.raises(DamagedError, match="were committed"):
+            content.check(digest, 6, deep=False)
+    entry = node.chunks.by_digest(large)
+    assert entry is not None
+    plan = node.chunks.reconstruction(entry.hash)
+    assert plan is not None
+    node.chunks.set_aside(plan.spans[0].xorb)
+    assert content.have(repo, [large]) == {large}
+    assert content.whole(repo, [large, small]) == {small}
+    with pytest.raises(DamagedError, match="parts are not here"):
+        content.check(large, 5, deep=False)
+
+
+def test_a_note_goes_with_the_bytes_or_with_the_repo() -> None:
+    node = states.young(Clock())
+    content, speaker = Content(node), everything(node.holdings.hosted()[0])
+    repo = Shelf(node).open(speaker, "model", "words", private=False)
+    gone, here = "ab" * 32, content.keep(b"here")
+    content.give(repo, [gone, here])
+    assert (content.noted(), content.gone()) == ({repo.root: {gone, here}}, [(repo.root, gone)])
+    node.blobs.erase(gone, Tombstone(by=speaker.origin, reason="asked for", at=1, size=1))
+    assert content.gone() == []
+    content.drop_gone(repo.root, [gone, here])
+    assert content.noted() == {repo.root: {here}}
+    content.drop(repo.root, [here])
+    assert content.noted() == {}
+    assert node.blobs.have(here)

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from concord.edges.peer.pull import pull
@@ -10,7 +11,7 @@ from concord.errors import MalformedError, MissingError, RefusedError, StaleErro
 from concord.ledger.pillar import PERSONAL_ROLES, Role
 from concord.ledger.record import ENCODER
 from concord.node import Node
-from concord.pillars.commons import Card, File, Repo, Revision
+from concord.pillars.commons import Card, Commit, File, Repo, Revision
 from concord.pillars.commons.tree import git_blob
 from concord.private.people import Speaker
 from concord.shelf import INLINE_MAX, Draft, Shelf
@@ -418,3 +419,24 @@ def test_bytes_of_a_file_are_read_where_they_are(shelf: Shelf) -> None:
         assert not shelf.have(elsewhere, file_)
         with pytest.raises(MissingError):
             shelf.read(elsewhere, file_)
+
+
+def test_upkeep_sees_all_repos_of_all_members(shelf: Shelf) -> None:
+    named = {"public": False, "private": True, "later": True}
+    for name, private in named.items():
+        shelf.open(AMINA, "model", name, private=private)
+    found = iter(shelf.everything())
+    first = next(found)
+    assert first.private
+    shelf.publish(AMINA, shelf.find(replace(first.id, name="later"), AMINA))
+    assert {first.id.name, *(each.id.name for each in found)} == set(named)
+
+
+def test_a_list_of_changes_that_is_none_is_malformed(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    listing = shelf.node.blobs.detach(b"[" * 100_000, "application/json")
+    fields = {"repo": to_builtins(repo.id), "ref": "main", "tree": "9f" * 32, "title": "Odd", "listing": to_builtins(listing)}
+    shelf.node.say(AMINA, Commit, fields)
+    repo = shelf.find(repo.id, None)
+    with pytest.raises(MalformedError, match="is no list of changes"):
+        shelf.tree(repo, repo.find("main"))

@@ -327,3 +327,40 @@ def test_bytes_that_are_not_those_expected_leave_nothing(tmp_path: Path) -> None
         blobs.put([b"wrong"], expected=digest)
     assert list(blobs.digests()) == [digest]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / digest[:2] / digest]
+
+
+# Clearing away
+
+
+def test_what_nobody_needs_goes_after_its_time(blobs: Blobs, tmp_path: Path) -> None:
+    digest, _ = blobs.put([b"words"], at=NOW)
+    assert (blobs.kept(digest), blobs.kept(NOWHERE)) == (5, None)
+    assert not blobs.is_older(digest, NOW)
+    assert not blobs.discard(digest, NOW)
+    assert whole(blobs, digest) == b"words"
+    assert blobs.is_older(digest, NOW + 1)
+    assert blobs.discard(digest, NOW + 1)
+    assert blobs.discard(digest, NOW + 1)
+    assert not blobs.is_older(digest, NOW + 1)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert blobs.put([b"words"]) == (digest, 5)
+
+
+def test_what_is_needed_again_is_young_again_and_never_older(blobs: Blobs) -> None:
+    digest, _ = blobs.put([b"words"], at=NOW)
+    assert blobs.renew(digest, NOW + 10)
+    assert not blobs.discard(digest, NOW + 10)
+    assert blobs.renew(digest, NOW)
+    assert not blobs.discard(digest, NOW + 10)
+    assert not blobs.renew(NOWHERE, NOW)
+    blobs.discard(digest, NOW + 11)
+    assert not blobs.renew(digest, NOW + 11)
+
+
+def test_what_is_held_can_be_listed(blobs: Blobs) -> None:
+    digest, _ = blobs.put([b"words"])
+    for each in (digest, NOWHERE):
+        blobs.hold(each, MARK)
+    assert list(blobs.held()) == sorted([digest, NOWHERE])
+    blobs.release(digest, MARK.by)
+    assert list(blobs.held()) == [NOWHERE]

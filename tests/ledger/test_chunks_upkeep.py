@@ -312,3 +312,14 @@ def test_several_threads_use_one_store(chunks: Chunks) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
     assert list(chunks.verify(deep=True)) == []
+
+
+def test_a_file_that_is_built_on_is_young_again_even_in_an_index_made_anew(chunks: Chunks) -> None:
+    entry, other = chunks.ingest([A], NOW), chunks.ingest([B], NOW)
+    chunks.renew([entry.sha256, "ab" * 32], NOW + DAY)
+    assert {each.hash: each.at for each in chunks.entries()} == {entry.hash: NOW + DAY, other.hash: NOW}
+    chunks.renew([entry.sha256], NOW)
+    chunks.rebuild()
+    assert {each.hash: each.at for each in chunks.entries()} == {entry.hash: NOW + DAY, other.hash: NOW}
+    assert chunks.gc((), (), NOW + DAY).files == (other.hash,)
+    assert whole(chunks, entry) == A

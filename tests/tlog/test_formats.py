@@ -1,6 +1,7 @@
 """Each text format: what is good prints back to the same bytes, what is bad is refused, what is forged does not verify."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,10 @@ def test_receipts_verify_offline() -> None:
     assert receipt.extra == b"entry 3"
     accepted = proof.verify(receipt, trusted, merkle.leaf_hash(receipt.extra))
     assert (accepted.checkpoint.size, [seen.time for seen in accepted.cosigned]) == (5, [1790000000, 1790000001])
+    assert policy.tally(trusted, accepted) == (2, len(trusted.groups[trusted.quorum].members))
+    witness = next(name for name, key in trusted.witnesses.items() if key == accepted.cosigned[0].key)
+    assert policy.tally(replace(trusted, quorum=witness), accepted) == (1, 1)
+    assert policy.tally(replace(trusted, quorum=policy.NONE), accepted) == (0, 0)
 
 
 @pytest.mark.parametrize("path", files("proof/forged"), ids=lambda path: path.name)

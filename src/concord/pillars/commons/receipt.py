@@ -46,7 +46,7 @@ __all__ = ["FOLDER", "LISTING", "LISTING_MAX", "PROOF", "Receipt", "Snapshot", "
 
 FOLDER = ".concord"
 PROOF, LISTING = ".tlog-proof", ".tree"  # how the two files end
-LISTING_MAX = 512 << 20  # bytes of a listing: more than a million files
+LISTING_MAX = 256 << 20  # bytes of a listing: some million files
 _CODEC = Codec([Commit])
 _PULLS = "refs/pr/"
 
