@@ -6,7 +6,8 @@ from concord.errors import ConcordError, MissingError
 from concord.ledger.identity import label
 from concord.pillars.commons import Card, File, Repo, Revision, Tree
 from concord.pillars.commons.card import body
-from concord.pillars.commons.passport import Openness, issue
+from concord.pillars.commons.openness import Openness
+from concord.pillars.commons.passport import issue
 from concord.reading import find_leaf, well_cosigned
 from concord.shelf import Shelf
 

@@ -28,7 +28,7 @@ from concord.ledger.record import Language
 from concord.operations.snapshots import PIECE, open_regular
 from concord.pillars.commons import File, Repo, RepoId, Revision, Tree, attributes
 from concord.pillars.commons.card import card, matter
-from concord.pillars.commons.passport import licence, licences
+from concord.pillars.commons.licence import licence, licences
 from concord.pillars.commons.tree import check_path, git_blob
 from concord.private.people import Speaker
 from concord.shelf import Draft, Shelf

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from concord.errors import MalformedError
 from concord.pillars.commons import safetensors
-from concord.pillars.commons.passport import TERMS, Passport, issue, licence
+from concord.pillars.commons.licence import TERMS, licence
+from concord.pillars.commons.passport import Passport, issue
 from concord.pillars.commons.records import Card
 from concord.pillars.commons.tree import File
 from concord.testing.repos import safetensors as weights
@@ -72,6 +73,50 @@ def test_every_column_of_the_table_has_a_dated_source() -> None:
     columns = [name for source in told for name in source["columns"]]
     assert columns == ["id", "name", "osi", "mof", "permits", "requires", "withholds"]
     assert all(source["as_of"] and source["read"] and source["url"] for source in told)
+    assert all(source["confirmed_by"] for source in told if source["confirmed"])
+    assert all(licence(name).id == name for source in told for name in source["alone"])
+
+
+def test_what_one_source_says_alone_is_not_confirmed() -> None:
+    assert licence("mit").osi and licence("mit").confirmed
+    assert licence("unlicense").osi and not licence("unlicense").confirmed
+    assert not licence("cc-by-4.0").osi and not licence("cc-by-4.0").confirmed and licence("cc-by-4.0").open
+    assert licence("openmdw-1.0").suits == ("code", "data", "document")
+
+
+def test_a_component_under_a_licence_for_other_content_is_named_and_costs_no_class() -> None:
+    found = passport(*FIRST, card=Card(license="mit")).openness
+    assert found.reached == 1 and {each.content for each in found.unsuited} == {"data", "document"}
+    assert passport(*FIRST, card=Card(license="openmdw-1.0")).openness.unsuited == []
+    assert passport(*FIRST, card=Card(license="llama3")).openness.unsuited == [], "without an open licence there is nothing to say"
+
+
+def test_licence_files_are_named_and_those_of_a_folder_stand_beside_what_is_in_it() -> None:
+    found = passport("LICENSE", "data/train.csv", "data/LICENCE.txt", "train.py", "copying.md/x")
+    assert found.licence.texts == ("LICENSE", "copying.md/x", "data/LICENCE.txt")
+    own = {each.id: each.own for each in found.openness.components if each.own}
+    assert own == {"datasets": ("data/LICENCE.txt",)}
+
+
+def test_what_the_card_says_of_a_licence_of_its_own_is_told() -> None:
+    front = b"---\nlicense: other\nlicense_name: our-terms\nlicense_link: https://example.org/x\n---\n"
+    assert passport(contents={"README.md": front}).licence.named == ("our-terms", "https://example.org/x")
+    assert passport(contents={"README.md": b'---\nlicense_name: [a]\nlicense_link: "\\u202e"\n---\n'}).licence.named == ()
+    assert passport("README.md").front == {} and passport(contents={"README.md": b"---\n[\n---\n"}).front == {}
+
+
+def test_training_and_weights_are_told_as_the_files_say() -> None:
+    files_ = {"README.md": b"---\nco2_eq_emissions: 0.50\n---\n", "train_results.json": b'{"total_flos": 5}', "model.gguf": b"GGUF"}
+    found = passport("checkpoints/1.safetensors", contents=files_)
+    assert [(each.what, each.said) for each in found.training] == [("compute", "5"), ("emissions", "0.50")]
+    assert [file.path for file in found.weights] == ["checkpoints/1.safetensors", "model.gguf"]
+
+
+def test_every_component_has_what_it_is_and_where_that_is_from() -> None:
+    text = files("concord.pillars.commons").joinpath("openness.toml").read_text()
+    told = tomllib.loads(text)["component"]
+    assert len(told) == 17 and {each["content"] for each in told} == {"code", "data", "document"}
+    assert {each["class"] for each in told} == {1, 2, 3} and "not confirmed" in text and "2026-11-24" in text
 
 
 def test_parameters_are_counted_where_the_file_is_here() -> None:

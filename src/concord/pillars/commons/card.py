@@ -1,7 +1,8 @@
 """The card of a repo: what the front matter of its README.md says, in YAML between two lines of three hyphens.
 
->>> card(b"---\\nlicense: apache-2.0\\nlanguage:\\n- sw\\n- en\\ntags: [speech]\\n---\\n# Words\\n")
-Card(license='apache-2.0', languages=('sw', 'en'), tags=('speech',), task='', library='', base=(), relation='', datasets=(), title='')
+>>> found = card(b"---\\nlicense: apache-2.0\\nlanguage:\\n- sw\\n- en\\ntags: [speech]\\n---\\n# Words\\n")
+>>> found.license, found.languages, found.tags, found.base
+('apache-2.0', ('sw', 'en'), ('speech',), ())
 >>> matter(b"No front matter")
 {}
 
@@ -46,7 +47,7 @@ def _read(readme: bytes, loader: type[yaml.SafeLoader | yaml.BaseLoader]) -> dic
         raise MalformedError(f"front matter of {len(raw)} bytes, over {MATTER_MAX}")
     try:
         _check_shape(raw)
-        read = yaml.load(raw, Loader=loader)
+        read = yaml.load(raw, Loader=loader)  # noqa: S506  neither loader makes anything but plain values
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise MalformedError(f"front matter that is no YAML: {' '.join(str(e).split())[:200]}") from e
     if read is None:

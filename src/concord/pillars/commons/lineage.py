@@ -110,7 +110,7 @@ class Index:
 def parts(source: Source) -> Iterator[tuple[Key, str]]:
     """What a card says the repo was made of, each with how. A card that names its own repo says nothing by it."""
     own = {source.key, *source.aliases}
-    named = [(("model", name), source.card.relation) for name in source.card.base]
+    named: list[tuple[Key, str]] = [(("model", name), source.card.relation) for name in source.card.base]
     named += [(("dataset", name), DATASET) for name in source.card.datasets]
     yield from ((key, how) for key, how in dict(named).items() if key not in own)
 

@@ -14,6 +14,7 @@ no empty part, no `.` or `..`, no leading or trailing slash, no control characte
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from hashlib import sha1, sha256
 from typing import Annotated
 
@@ -115,6 +116,15 @@ def check_path(path: str) -> str:
     if parts[0].casefold() == ".git":
         raise MalformedError(f"{path[:100]!r} is no path: .git is git's own")
     return path
+
+
+def fits(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a path, in small letters, is like one of these patterns, in which `*` is anything.
+
+    >>> fits("docs/LICENSE.txt", ["license*", "*/license*"])
+    True
+    """
+    return any(fnmatchcase(path.lower(), pattern) for pattern in patterns)
 
 
 def git_blob(content: bytes) -> str:

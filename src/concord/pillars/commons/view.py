@@ -222,9 +222,8 @@ def listings(db: Connection) -> list[Entry]:
             found.append(Entry(id_, Card(), each.opened, each.opened, likes[id_]))
         else:
             lists = facets.get((last.origin, last[1]), {})  # a row has a method that is called index
-            words = {name: getattr(last, name) for name in ("license", "task", "library", "title", "relation")}
-            card = Card(**words, **lists)
-            found.append(Entry(id_, card, each.opened, last.at, likes[id_]))
+            words: dict[str, Any] = {name: getattr(last, name) for name in ("license", "task", "library", "title", "relation")}
+            found.append(Entry(id_, Card(**words | lists), each.opened, last.at, likes[id_]))
     return found
 
 
