@@ -153,7 +153,7 @@ def save(folder: Path, keys: Mapping[str, PrivateKey]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, key in keys.items():
-            _write(folder / name, f"{key}\n".encode())
+            write(folder / name, f"{key}\n".encode())
         sync([folder])
     except FileExistsError as e:
         raise SettingsError(f"{e.filename2}: a key stands there already, and keys are never written over") from e
@@ -161,7 +161,8 @@ def save(folder: Path, keys: Mapping[str, PrivateKey]) -> None:
         raise told(e, folder) from e
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Write a private key of any form, readable by its owner only, whole or not at all. FileExistsError if a file stands there."""
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -16,7 +16,7 @@ from concord.testing.processes import PATIENCE, Serving, serve
 from concord.testing.terminal import run
 
 ROOT = Path(__file__).parents[3]
-VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-*.txt"))
+VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-[0-9]*.txt"))
 WAYS = ("plain", "xet")  # large files whole or in parts (LFS), and chunk by chunk
 JOURNEYS = "whoami_and_repos upload_and_download many_parts commits talk finding gates file_system".split()
 
