@@ -1,8 +1,8 @@
 """Signing a revision for tools outside (OpenSSF Model Signing): the key, the bundle, and their place in the log.
 
-The key is made when it is first needed. Its private half stays in the home, `keys/<member>.model-signing.pem`, readable by its owner
-only; its public half is published in the member's log, so that whoever trusts the log finds the key that belongs to it. A repo is signed
-by its owner, on a node that signs the owner's log, and by nobody else.
+The key is made when it is first needed. Its private half stays in the home, `keys/<member>.model-signing.pem`, readable by its
+owner only; its public half is published in the member's log, so that whoever trusts the log finds the key that belongs to it. A
+repo is signed by its owner, on a node that signs the owner's log, and by nobody else.
 """
 
 from dataclasses import dataclass

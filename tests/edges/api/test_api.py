@@ -236,7 +236,7 @@ def test_communities_are_told_with_the_repos_that_they_name(client_of: Callable[
 
 def test_no_method_but_those_of_the_description(lively: TestClient) -> None:
     for each in OPERATIONS:
-        answer = lively.request("DELETE", API + each.path.format(member="ke", index="0", name="x"))
+        answer = lively.request("DELETE", API + each.path.format(member="ke", index="0", kinds="models", name="x"))
         assert answer.status_code == 405 and answer.headers["allow"]
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 import concord
 from concord import reading
 from concord.edges import access, bodies
+from concord.edges.api.commons import KINDS, Commons
 from concord.edges.api.shapes import (
     CommunityShape,
     ErrorShape,
@@ -20,6 +21,7 @@ from concord.edges.api.shapes import (
     MeShape,
     NamedRepoShape,
     OrganisationShape,
+    PassportShape,
     RecordShape,
     RecordsShape,
     SaidShape,
@@ -46,6 +48,8 @@ LIMIT_MAX = 500
 PARAMETERS: dict[str, dict[str, Any]] = {
     "member": {"type": "string", "minLength": 1, "description": "an id or an origin"},
     "type": {"type": "string", "description": "a record type; empty: records that nobody can read"},
+    "kinds": {"enum": list(KINDS)},
+    "revision": {"type": "string", "description": "a branch, a tag or a commit; otherwise main"},
     "index": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
     "name": {"type": "string", "minLength": 1, "description": "what the member calls it"},
     "limit": {"type": "integer", "minimum": 0, "maximum": LIMIT_MAX},
@@ -59,7 +63,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that a program may ask. `answers` is a shape, a list of one, or None for plain text."""
+    """One thing that a program may ask. `answers` is a shape, a list of one, or None for plain text.
+
+    `token`: it needs one; `private`: with one, it tells what is not public.
+    """
 
     method: str
     path: str
@@ -69,6 +76,13 @@ class Operation:
     takes: type[Shape] | None = None
     query: tuple[str, ...] = ()
     token: bool = False
+    private: bool = False
+
+
+def _of_repo(name: str, about: str, answers: Any) -> Operation:
+    """What a program may ask of a revision of a repo."""
+    path = f"/commons/{{kinds}}/{{member}}/{{name}}/{name}"
+    return Operation("GET", path, name, about, answers, query=("revision",), private=True)
 
 
 OPERATIONS = (
@@ -84,6 +98,10 @@ OPERATIONS = (
     Operation("GET", "/commons/communities", "communities", "The communities, or those of one member.", list[CommunityShape],
               query=("member",)),
     Operation("GET", "/commons/communities/{member}/{name}", "community", "One of them, with its repos.", WholeCommunityShape),
+    _of_repo("passport", "The passport of a revision.", PassportShape),
+    _of_repo("bom", "A bill of materials (CycloneDX 1.6).", dict[str, Any]),
+    _of_repo("croissant", "A dataset as Croissant 1.0 describes it.", dict[str, Any]),
+    _of_repo("signature", "The signature that its owner published (OpenSSF model signing).", dict[str, Any]),
     Operation("POST", "/records", "say", "Say a record for your member.", SaidShape, takes=SayShape, token=True),
     Operation("GET", "/me", "me", "Who the token speaks for.", MeShape, token=True),
 )  # fmt: skip
@@ -103,7 +121,8 @@ class Door:
     def routes(self) -> list[Route]:
         """A route for each operation, and the description of them all."""
         longest_first = sorted(OPERATIONS, key=lambda each: -each.path.count("/"))  # an origin has a slash, and takes the rest
-        made = [Route(BASE + _pattern(each.path), getattr(self, each.name), methods=[each.method]) for each in longest_first]
+        rooms = (self, Commons(self._node))
+        made = [Route(BASE + _pattern(each.path), _handler(rooms, each.name), methods=[each.method]) for each in longest_first]
         return [Route(f"{BASE}/openapi.json", self.openapi), *made]
 
     def openapi(self, _: Request) -> Response:
@@ -238,6 +257,11 @@ def _told(found: Gathering) -> dict[str, Any]:
     return {name: getattr(found, name) for name in CommunityShape.__struct_fields__}
 
 
+def _handler(rooms: tuple[object, ...], name: str) -> Any:
+    """What answers an operation."""
+    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+
+
 def write_after(found: Found) -> str:
     """Where a listing goes on after `found`, as text."""
     return f"{found.at}.{found.index}.{found.origin}"
@@ -286,8 +310,8 @@ def _operation(each: Operation, by_kind: dict[str, Any]) -> dict[str, Any]:
     }
     if each.takes:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": by_kind[str(each.takes)]}}}
-    if each.token:
-        described["security"] = [{"token": []}]
+    if each.token or each.private:
+        described["security"] = [*([{}] if each.private else []), {"token": []}]
     return described
 
 

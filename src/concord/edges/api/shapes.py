@@ -137,6 +137,120 @@ class TypeShape(Shape, frozen=True):
     schema: dict[str, Any]
 
 
+class LicenceShape(Shape, frozen=True):
+    """What the card names as licence. `known`: the terms are in our table; `confirmed`: a second source calls it approved, too.
+
+    `suits` are the kinds of content for which the framework holds it appropriate, `texts` files that are called like a licence.
+    """
+
+    said: str
+    id: str | None
+    name: str
+    osi: bool
+    confirmed: bool
+    open: bool
+    known: bool
+    permits: list[str]
+    requires: list[str]
+    withholds: list[str]
+    suits: list[str]
+    texts: list[str]
+    named: list[str]
+
+
+class ComponentShape(Shape, frozen=True, rename={"class_": "class"}):
+    """A component of the Model Openness Framework: files and names that were taken for it, and licence files beside them."""
+
+    id: str
+    class_: str
+    optional: bool
+    content: str
+    found: list[str]
+    named: list[str]
+    own: list[str]
+
+
+class OpennessShape(Shape, frozen=True):
+    """The class that is reached (I is the best) and the next, each null if there is none, and what is missing for it."""
+
+    reached: str | None
+    next: str | None
+    missing: list[str]
+    licensed: bool
+    unsuited: list[str]
+    components: list[ComponentShape]
+
+
+class ParametersShape(Shape, frozen=True):
+    """How many parameters the safetensors files say that they have; `unread` files could not be read."""
+
+    total: int
+    by_type: dict[str, int]
+    unread: int
+
+
+class StatedShape(Shape, frozen=True):
+    """Something that the publisher says of the training, word for word. Nobody checked it."""
+
+    what: str
+    said: str
+    unit: str
+    where: str
+
+
+class WeightShape(Shape, frozen=True):
+    """A file of weights."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class KinShape(Shape, frozen=True):
+    """A repo or name of a lineage. `step`: negative, it was made of this; positive, it was made of it. `here` false: elsewhere."""
+
+    kind: str
+    name: str
+    step: int
+    here: bool
+
+
+class LinkShape(Shape, frozen=True):
+    """`made` was made of `of`: finetune, adapter, merge, quantized, dataset, or "" if nobody said how."""
+
+    of: str
+    of_kind: str
+    made: str
+    how: str
+
+
+class PassportShape(Shape, frozen=True):
+    """The passport of a revision. `openness` is of models only; `index` and `receipt` are null for what stands in no log."""
+
+    name: str
+    kind: str
+    revision: str
+    publisher: str
+    date: str
+    licence: LicenceShape
+    openness: OpennessShape | None
+    parameters: ParametersShape | None
+    formats: dict[str, int]
+    languages: list[str]
+    files: int
+    size: int
+    training: list[StatedShape]
+    weights: list[WeightShape]
+    kin: list[KinShape]
+    links: list[LinkShape]
+    lineage_cut: bool
+    commit: str
+    tree: str
+    log: str
+    index: int | None
+    receipt: str | None
+
+
 class ErrorShape(Shape, frozen=True):
     """What went wrong, of what kind it is, and whose fault."""
 

@@ -16,6 +16,7 @@ from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.node import Node
+from concord.passports import Passports
 from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.records import Kind
 from concord.private.people import Speaker
@@ -34,6 +35,7 @@ class Hub:
         self.node = node
         self.shelf = Shelf(node)
         self.content = self.shelf.content
+        self.passports = Passports(self.shelf)
         self.outlines = Outlines()
 
     def namespace(self, origin: str) -> str:
@@ -121,9 +123,9 @@ class Ask:
         except (MissingError, msgspec.ValidationError) as e:
             raise NoRepoError(f"there is no {kind} {name[:200]} here, or none that you may see") from e
 
-    def served(self, asker: Speaker | None) -> Repo:
-        """The repo that the path names, if its files are for `asker` to have. GatedError if they are not."""
-        repo = self.repo(asker)
+    def served(self, asker: Speaker | None, repo: Repo | None = None) -> Repo:
+        """The repo that the path names, or `repo`, if its files are for `asker` to have. GatedError if they are not."""
+        repo = repo or self.repo(asker)
         if self.hub.shelf.may_read(repo, asker):
             return repo
         if asker is None:

@@ -83,6 +83,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{_REPO}/like", repos.like),
     Operation("DELETE", f"{_REPO}/like", repos.unlike),
     Operation("GET", f"{_REPO}/likers", repos.likers),
+    Operation("GET", "/api/datasets/{ns}/{name}/croissant", repos.croissant),
     Operation("POST", f"{_REPO}/user-access-request/handle", repos.handle_access),
     Operation("POST", f"{_REPO}/user-access-request/grant", repos.grant_access),
     Operation("GET", f"{_REPO}/user-access-request/{{status}}", repos.access_requests),

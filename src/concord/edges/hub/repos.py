@@ -131,6 +131,15 @@ def info(ask: Ask) -> Response:
     return answer(chosen(told, ask.several("expand")), headers=ask.provenance(revision) if revision else {})
 
 
+def croissant(ask: Ask) -> Response:
+    """A dataset as Croissant describes it, at main, for those who may have its files."""
+    asker = ask.asker()
+    repo = ask.named("dataset", f"{ask.words['ns']}/{ask.words['name']}", asker)
+    repo = ask.served(asker, repo)
+    body = ask.hub.passports.export("croissant", repo, ask.revision(repo), asker, ask.base)
+    return Response(body, headers=ask.provenance(ask.revision(repo)), media_type="application/ld+json")
+
+
 def chosen(told: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """What was asked for of what there is to tell; all of it if nothing was named."""
     if not names:
