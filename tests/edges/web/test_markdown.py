@@ -11,6 +11,16 @@ from markup import Element, parse
 from concord.edges.web.markdown import OUTPUT_MAX, SOURCE_MAX, is_outside, render
 from concord.testing.repos import README, VECTORS
 
+MORE = (
+    "<svg onload=alert(1)>", "<math><mtext><script>x</script></mtext></math>", "<form action=//evil.example><input></form>",
+    "<object data=x.svg></object>", "<base href=//evil.example>", "<meta http-equiv=refresh content=0>",
+    "<img srcset='x 1x, //evil 2x'>", "[a](data:image/svg+xml;base64,PHN2Zz4=)", "![a](data:image/png;base64,iVBORw0KGgo=)",
+    "[a](JAVA\tSCRIPT:x)", "[a](<java\nscript:x>)", "[a](feed:javascript:x)", "[a](view-source:x)",
+    "[a](jar:https://evil.example!/x)", "[a](https://evil.example\\@good.example)", "<a xlink:href='javascript:x'>x</a>",
+    "<details open ontoggle=x>", "<style>@import '//evil.example'</style>", "|a|\n|-|\n|<img src=x onerror=x>|",
+    "| [a](javascript:x) |\n|---|\n| ![b](data:text/html,x) |", "[^1]\n\n[^1]: <script>x</script>",
+    "$$\\href{javascript:x}{y}$$", ":::<script>x</script>:::", "{% raw %}{{ 7*7 }}{% endraw %}",
+)  # fmt: skip
 ELEMENTS = set("a p em strong s code pre ul ol li blockquote hr br img table thead tbody tr th td div span h2 h3 h4 h5 h6".split())
 ATTRIBUTES = {
     "a": {"href", "rel"}, "img": {"src", "alt", "loading"}, "th": {"scope"}, "ol": {"start"}, "div": {"class"},
@@ -42,7 +52,7 @@ def checked(text: str) -> Element:
     return root
 
 
-@pytest.mark.parametrize("text", VECTORS)
+@pytest.mark.parametrize("text", [*VECTORS, *MORE])
 def test_what_attacks_comes_out_as_words(text: str) -> None:
     checked(text)
     checked(f"- > {text}\n\n{text}\n")
@@ -104,6 +114,25 @@ def test_size_depth_and_time_are_bounded(unit: str) -> None:
     assert len(found.markup.encode()) <= OUTPUT_MAX and found.cut
     parse(found.markup)
     assert len(re.findall(r"<blockquote>", found.markup)) <= 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|" + "a|" * 3_000 + "\n|" + "-|" * 3_000 + "\n" + ("|" + "b|" * 3_000 + "\n") * 5,
+        "|a|b|\n|-|-|\n" + "|1|2|\n" * 20_000,
+        "|a|\n|-|\n" + "\n".join("> " * depth + "|x|" for depth in range(200)),
+        "- " * 3_000 + "a",
+        "".join(f"{'  ' * depth}- a\n" for depth in range(400)),
+        "*" * 20_000 + "a" + "*" * 20_000,
+        "".join(f"[{number}]: https://a.example/{number}\n" for number in range(2_000)) + "[1] " * 4_000,
+    ],
+    ids=["wide", "long", "in quotes", "lists in a line", "lists in lists", "stars", "references"],
+)
+def test_tables_and_nests_without_measure_are_bounded(text: str) -> None:
+    found = render(text, link, image)
+    assert len(found.markup.encode()) <= OUTPUT_MAX
+    parse(found.markup)
 
 
 def test_what_is_cut_is_closed() -> None:

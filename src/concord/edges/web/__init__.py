@@ -4,6 +4,7 @@ One module for each pillar, and for what lies across them (home, records, peers,
 """
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -12,12 +13,25 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from concord.edges import bodies
-from concord.edges.web import account, commons, communities, home, members, peers, records, repo_forms, repos, static_files
+from concord.edges.web import (
+    account,
+    commons,
+    communities,
+    home,
+    members,
+    passports,
+    peers,
+    records,
+    repo_forms,
+    repos,
+    static_files,
+)
 from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGE, LANGUAGES
 from concord.edges.web.page import FORM_MAX, Page, is_secure
 from concord.errors import MissingError
 from concord.node import Node
+from concord.passports import Passports
 from concord.shelf import Shelf
 
 __all__ = ["error_page", "routes"]
@@ -26,6 +40,7 @@ __all__ = ["error_page", "routes"]
 def routes(node: Node) -> list[Route]:
     """All pages, in the order in which they are tried."""
     shelf = Shelf(node)
+    shared = Passports(shelf)
     repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
 
     def reads(path: str, show: Callable[[Page], Response]) -> Route:
@@ -77,7 +92,8 @@ def routes(node: Node) -> list[Route]:
         shows(f"{community}/change", communities.ask_change),
         takes(f"{community}/change", communities.change, repo_forms.TEXT_MAX),
         shows(repo, repos.card_page),
-        shows(f"{repo}/passport", repos.passport_page),
+        shows(f"{repo}/passport", partial(passports.passport_page, shared)),
+        shows(f"{repo}/export/{{form}}", partial(passports.export, shared)),
         shows(f"{repo}/files", repos.files_page),
         shows(f"{repo}/file", repos.file_page),
         shows(f"{repo}/raw", repos.raw),

@@ -13,9 +13,10 @@ from concord.edges.web import commons, communities, markdown, preview
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
 from concord.errors import MalformedError, MissingError, RefusedError
+from concord.passports import Passports
 from concord.pillars.commons import Changes, Comment, File, Repo, RepoId, Revision, Said, Settle, Thread, Tree
 from concord.pillars.commons import card as cards
-from concord.pillars.commons.passport import Passport, issue
+from concord.pillars.commons.passport import Passport
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
 from concord.shelf import Shelf
@@ -45,7 +46,8 @@ class Here:
 
     def at(self, part: str = "", **query: str) -> str:
         """Where another page about the repo is, at the same revision."""
-        revision = {"revision": self.asked} if self.asked and part in ("", "files", "file", "raw", "history", "passport") else {}
+        of_revision = part in ("", "files", "file", "raw", "history", "passport") or part.startswith("export/")
+        revision = {"revision": self.asked} if self.asked and of_revision else {}
         return commons.address(self.page, self.repo.id, part, **revision, **query)
 
     def plain(self, part: str = "", **query: str) -> str:
@@ -131,14 +133,6 @@ def card_page(page: Page, shelf: Shelf) -> Response:
         communities=[] if here.repo.private else communities.of_repo(page, shelf, here.repo.id),
         can_discard=here.may_change and here.repo.private,
     )
-
-
-def passport_page(page: Page, shelf: Shelf) -> Response:
-    """The passport of the revision."""
-    here = find(page, shelf)
-    if here.revision is None:
-        raise MissingError("nothing was committed yet, so there is nothing to have a passport")
-    return show(here, "repo-passport.html", "passport", passport=_passport(here), lineage=_lineage(here))
 
 
 def files_page(page: Page, shelf: Shelf) -> Response:
@@ -264,10 +258,7 @@ def _card(here: Here, readme: File) -> tuple[markdown.Rendered | None, str]:
 
 
 def _passport(here: Here) -> Passport | None:
-    def read(file: File, start: int, stop: int) -> bytes | None:
-        return b"".join(here.shelf.read(here.repo, file, start, stop)) if _here_to_read(here, file) else None
-
-    return issue(here.revision.commit.card, here.tree, read) if here.revision else None
+    return Passports(here.shelf).passport(here.repo, here.revision, here.speaker) if here.revision else None
 
 
 def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:

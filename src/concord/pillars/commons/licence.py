@@ -46,8 +46,9 @@ class Licence:
     """What a card names as licence. `id` None: no identifier of the SPDX list that we know. `known`: its terms are in our table.
 
     `osi` is what the SPDX list says, and `confirmed` whether the Open Source Initiative's own list was seen to agree. `suits` are
-    the kinds of content for which the framework holds it appropriate. `texts` are the files of the revision that are called like
-    a licence, and `named` what the card says of one that has no identifier: a name, an address. Nobody has read them.
+    the kinds of content for which the framework holds it appropriate, and `open_data` whether it holds it for open, for data.
+    `texts` are the files of the revision that are called like a licence, and `named` what the card says of one that has no
+    identifier: a name, an address. Nobody has read them.
     """
 
     said: str
@@ -56,6 +57,7 @@ class Licence:
     osi: bool = False
     confirmed: bool = False
     open: bool = False
+    open_data: bool = False
     suits: tuple[str, ...] = ()
     permits: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ def licence(said: str) -> Licence:
     osi, held = row["osi"] == "yes", row["mof"].split()
     confirmed = osi and row["id"] not in _alone("osi")
     suits = tuple(each for each in held if each != "open")
-    return Licence(said, row["id"], row["name"], osi, confirmed, osi or bool(held), suits, **terms)
+    return Licence(said, row["id"], row["name"], osi, confirmed, osi or bool(held), "open" in held, suits, **terms)
 
 
 def licences() -> list[str]:
