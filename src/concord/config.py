@@ -52,6 +52,17 @@ class Settings:
     applicants: int = _setting(64, "How many applicants' logs are kept at a time.")
     blob_bytes: int = _setting(_GIB, "Blobs up to this size are pulled with the records that name them; larger ones on demand.")
     bundle_bytes: int = _setting(64 * _MIB, "The largest bundle that may be pushed to this node.")
+    keep: str = _setting(
+        "demand",
+        "Which files of other members' repos are fetched without being asked for: `demand` (none), `all`, or a list with commas of "
+        "members and of repos such as `nairobi/words`. Files of repos that are not open are never fetched.",
+    )
+    keep_bytes: int = _setting(0, "The largest file that is fetched without being asked for, in bytes; 0: any.")
+    content_bytes: int = _setting(
+        64 * _GIB,
+        "The most that files of other members' repos may take, counted whole; beyond it, what was read longest ago goes first. "
+        "A file larger than this is not fetched at all.",
+    )
     session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.", least=1)
     link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.", least=1)
     token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.", least=1)

@@ -37,16 +37,24 @@ class Content:
 
     def have(self, repo: Repo, digests: Iterable[str]) -> set[str]:
         """Which of these are here as content of `repo`."""
+        return self.here(repo.root, digests)
+
+    def here(self, root: str, digests: Iterable[str]) -> set[str]:
+        """The same, of the repo that the record `root` opened."""
         wanted, found = sorted(set(digests)), set()
         with self._node.private_reading() as db:
             for start in range(0, len(wanted), AT_ONCE):
                 among = table.c.sha256.in_(wanted[start : start + AT_ONCE])
-                found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == repo.root, among)))
+                found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == root, among)))
         return {digest for digest in found if self._node.blobs.have(digest) or self._entry(digest)}
 
     def size(self, repo: Repo, digest: str) -> int:
         """How many bytes; the errors are those of `read`."""
-        self._check(repo, digest)
+        return self.size_of(repo.root, digest)
+
+    def size_of(self, root: str, digest: str) -> int:
+        """The same, of the repo that the record `root` opened."""
+        self._check(root, digest)
         entry = self._entry(digest)
         return entry.size if entry else self._node.blobs.size(digest)
 
@@ -56,7 +64,11 @@ class Content:
 
     def flow(self, repo: Repo, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes | bytearray]:
         """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew."""
-        self._check(repo, digest)
+        return self.flow_of(repo.root, digest, start, stop)
+
+    def flow_of(self, root: str, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes | bytearray]:
+        """The same, of the repo that the record `root` opened."""
+        self._check(root, digest)
         entry = self._entry(digest)
         return self._node.chunks.flow(entry.hash, start, stop) if entry else self._node.blobs.get(digest, start, stop)
 
@@ -161,8 +173,8 @@ class Content:
             return True
         return self._node.has_chunks and (self._entry(name) is not None or self._node.chunks.has_xorb(name))
 
-    def _check(self, repo: Repo, digest: str) -> None:
-        if not self.have(repo, [digest]):
+    def _check(self, root: str, digest: str) -> None:
+        if not self.here(root, [digest]):
             raise MissingError(f"the bytes of {digest} are not on this node")
         self._node.blobs.check_allowed(digest)
 

@@ -13,12 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from concord.content import Content
-from concord.errors import ConcordError, DamagedError, MalformedError, MissingError, RefusedError, StaleError
+from concord.errors import (
+    ConcordError,
+    DamagedError,
+    ErasedError,
+    HeldError,
+    MalformedError,
+    MissingError,
+    RefusedError,
+    StaleError,
+)
+from concord.ledger.chunks import Stream
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.ledger.record import ENCODER, Detached, Record
@@ -52,7 +62,7 @@ from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.records import Gate, Kind, RepoName, Status
 from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.search import Entry
-from concord.private import drafts, gates
+from concord.private import drafts, gates, kept
 from concord.private.people import Speaker
 from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
@@ -81,11 +91,34 @@ class Draft:
     merges: str | None = None
 
 
-class Shelf:
-    """The repos of a node, for any number of askers at a time. What it remembers can be forgotten at any time."""
+class Courier(Protocol):
+    """Whoever brings files that are not here, or are damaged, from elsewhere (`concord.operations.courier`)."""
 
-    def __init__(self, node: Node) -> None:
+    def may(self, repo: Repo) -> bool:
+        """Whether files of the repo can be asked for at all."""
+
+    def bring(self, repo: Repo, file: File) -> None:
+        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked."""
+
+    def read(self, repo: Repo, file: File, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a file while it comes. The errors are those of `bring`, before the first byte."""
+
+    def peek(self, repo: Repo, file: File, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, and no more than is needed for them, soon or not at all."""
+
+    def repair(self, repo: Repo, file: File, place: int | None = None) -> None:
+        """Bring what is lost of a file, or, at `place`, is not what was written. DamagedError if nobody has it."""
+
+
+class Shelf:
+    """The repos of a node, for any number of askers at a time. What it remembers can be forgotten at any time.
+
+    With a `courier`, files of others are read as if they were here.
+    """
+
+    def __init__(self, node: Node, courier: Courier | None = None) -> None:
         self.node = node
+        self.courier = courier
         self.content = Content(node)
         self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
         self._trees: OrderedDict[str, Tree] = OrderedDict()
@@ -192,9 +225,61 @@ class Shelf:
         """Whether the bytes of a file are here, as content of the repo."""
         return bool(self.content.have(repo, [file.sha256]))
 
+    def may_have(self, repo: Repo, file: File) -> bool:
+        """Whether the bytes of a file are here, or can at least be asked for. HeldError or ErasedError if they may not be had."""
+        self.node.blobs.check_allowed(file.sha256)
+        return self.have(repo, file) or (self.courier is not None and self.courier.may(repo))
+
     def read(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes of a file, or those in [start, stop), in pieces. MissingError, HeldError or ErasedError if not to be had."""
-        return self.content.read(repo, file.sha256, start, stop)
+        """The bytes of a file, or those in [start, stop), in pieces; from elsewhere while they come, if there is a courier.
+
+        MissingError, HeldError or ErasedError if they are not to be had, UnreachableError if whoever may have them is not reached.
+        """
+        return map(bytes, self.flow(repo, file, start, stop))
+
+    def flow(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes | bytearray]:
+        """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew."""
+        if self.courier is None:
+            return self.content.flow(repo, file.sha256, start, stop)
+        end = file.size if stop is None else min(stop, file.size)
+        if not self.have(repo, file):
+            return self.courier.read(repo, file, start, end)
+        with self.node.private_reading() as db:
+            due = kept.due(db, repo.root, file.sha256, self.node.clock())
+        if due:
+            with self.node.private_writing() as db:
+                kept.touch(db, repo.root, file.sha256, self.node.clock())
+        return _Sound(self.content, self.courier, repo, file, start, end)
+
+    def peek(self, repo: Repo, file: File, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, for a page that shows a little of it. The errors are those of `read`."""
+        if self.courier is None or self.have(repo, file):
+            return b"".join(self.read(repo, file, start, stop))
+        return self.courier.peek(repo, file, start, min(stop, file.size))
+
+    def sealed(self, root: str, xorb: str, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a xorb as stored, for files of the repo that the record `root` opened.
+
+        DamagedError in the place of a chunk that is not what was written; it is brought again then, for whoever asks the next time.
+        """
+        try:
+            yield from self.node.chunks.sealed(xorb, start, stop)
+        except DamagedError:
+            self.node.chunks.set_aside(xorb)
+            self._mend(root, xorb)
+            raise
+
+    def _mend(self, root: str, xorb: str) -> None:
+        """Bring a damaged xorb again, if a file of the repo has chunks of it. DamagedError if nobody has it."""
+        with self.node.reading() as db:
+            identity = commons_view.opened_by(db, root)
+        repo = self.rooted(identity.owner, identity.kind, identity.name, root) if identity else None
+        if self.courier is None or repo is None:
+            return
+        for digest in sorted(self.content.have(repo, self.node.chunks.users(xorb)))[:1]:
+            entry = self.node.chunks.by_digest(digest)
+            if entry is not None:
+                self.courier.repair(repo, File(path=digest, size=entry.size, sha256=digest, xet=entry.hash))
 
     def tree(self, repo: Repo, revision: Revision) -> Tree:
         """The files of a revision. DamagedError if its commits do not make the tree that it names."""
@@ -594,6 +679,45 @@ def _kind(kind: str) -> Kind:
 def _person(speaker: Speaker) -> str:
     """The person as a record names it."""
     return speaker.person.replace(".", "-")
+
+
+class _Sound(Iterator[bytes | bytearray]):
+    """Bytes [start, stop) of a file that is here; what is damaged on the disk is brought again on the way."""
+
+    def __init__(self, content: Content, courier: Courier, repo: Repo, file: File, start: int, stop: int) -> None:
+        self._content, self._courier, self._repo, self._file = content, courier, repo, file
+        self._place, self._stop, self._mended = start, stop, -1
+        self._pieces: Iterator[bytes | bytearray] | None = None
+        content.size(repo, file.sha256)  # held or erased: said before the first byte
+
+    def __next__(self) -> bytes | bytearray:
+        while True:
+            try:
+                return self._counted(next(self._opened()))
+            except (DamagedError, MissingError) as e:
+                if isinstance(e, HeldError | ErasedError) or self._place in (self._mended, self._stop):
+                    raise
+                self._courier.repair(self._repo, self._file, self._place)
+                self._mended, self._pieces = self._place, None
+
+    def at_once(self) -> bytes | bytearray | None:
+        """The next piece, if it is in memory already and sound; what is not comes with the next call of `next`."""
+        if not isinstance(self._pieces, Stream):
+            return None
+        try:
+            piece = self._pieces.at_once()
+        except DamagedError:
+            return None
+        return None if piece is None else self._counted(piece)
+
+    def _opened(self) -> Iterator[bytes | bytearray]:
+        if self._pieces is None:
+            self._pieces = self._content.flow(self._repo, self._file.sha256, self._place, self._stop)
+        return self._pieces
+
+    def _counted(self, piece: bytes | bytearray) -> bytes | bytearray:
+        self._place += len(piece)
+        return piece
 
 
 def _keep(kept: OrderedDict[Any, Any], key: object, value: object, most: int) -> None:

@@ -70,6 +70,20 @@ def test_an_older_database_runs_what_it_lacks_and_once(engine: Engine, monkeypat
     assert "once" in schema(engine)
 
 
+def test_peers_of_an_older_database_have_no_limits(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(engine)
+    with writing(engine) as db:
+        peers.add(db, "https://one.example", NOW)
+        for column in ("rate", "window"):
+            db.exec_driver_sql(f'ALTER TABLE peer DROP COLUMN "{column}"')
+        db.exec_driver_sql("DROP TABLE fetched")
+        put(db, "version", "3")
+    prepare(engine)
+    assert schema(engine) == expected()
+    with reading(engine) as db:
+        assert peers.everyone(db) == [Peer("https://one.example", NOW)]
+
+
 def test_a_migration_that_fails_leaves_all_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(engine)
     monkeypatch.setattr(

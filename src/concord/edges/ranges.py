@@ -7,16 +7,16 @@ True
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from concord.errors import MalformedError
-from concord.ledger.chunks import Stream
 from concord.tlog.spelling import decimal
 
 
@@ -88,32 +88,31 @@ class Flow(Response):
     """An answer whose body comes in pieces, each read when the one before was taken, until the asker goes away.
 
     They are read in a thread, but for what need not be waited for: to change threads costs a quarter of what sending a piece does.
+    What comes from this disk has threads of its own, so that what comes over a line, and is waited for, holds up none of it.
     An error that comes before the first piece is still told as one; after it, the line is cut.
     """
 
     def __init__(self, pieces: Iterator[bytes | bytearray], status: int, headers: Mapping[str, str], media: str) -> None:
         self._pieces = pieces
         self.status_code, self.media_type, self.background = status, media, None
-        self._at_once = pieces.at_once if isinstance(pieces, Stream) else _nothing
+        self._at_once: Callable[[], bytes | bytearray | None] | None = getattr(pieces, "at_once", None)
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's interface
         """Send it."""
-        thread = partial(asyncio.get_running_loop().run_in_executor, None, next, self._pieces, b"")
+        ours = partial(asyncio.get_running_loop().run_in_executor, None, next, self._pieces, b"")
+        others = partial(run_in_threadpool, next, self._pieces, b"")
+        thread: Callable[[], Awaitable[bytes | bytearray]] = ours if self._at_once else others
         piece = await thread()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         gone = asyncio.ensure_future(_gone(receive))
         try:
             while piece and not gone.done():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = self._at_once() or await thread()
+                piece = (self._at_once() if self._at_once else None) or await thread()
         finally:
             gone.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _nothing() -> None:
-    return None
 
 
 async def _gone(receive: Receive) -> None:

@@ -119,6 +119,8 @@ peer = Table(
     Column("answered", Integer),
     Column("error", String),
     Column("skew", Integer),
+    Column("rate", Integer),
+    Column("window", String),
 )
 
 witnessed = Table(
@@ -169,9 +171,19 @@ access = Table(
 )
 
 
+fetched = Table(
+    "fetched",
+    TABLES,
+    Column("repo", String, primary_key=True),
+    Column("sha256", String, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("read", Integer, nullable=False, index=True),
+)
+
+
 def _begin(db: Connection) -> None:
     """Version 1: all tables but those of later versions."""
-    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept not in (draft, content, access)])
+    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept not in (draft, content, access, fetched)])
 
 
 def _drafts(db: Connection) -> None:
@@ -185,8 +197,17 @@ def _contents(db: Connection) -> None:
     access.create(db)
 
 
+def _fetches(db: Connection) -> None:
+    """Version 4: which files were fetched from peers, how fast each peer may be read, and when what nobody waits for may come."""
+    fetched.create(db)
+    there = {each["name"] for each in inspect(db).get_columns("peer")}  # a new node has all columns from the beginning
+    for name, kind in (("rate", "INTEGER"), ("window", "VARCHAR")):
+        if name not in there:
+            db.exec_driver_sql(f'ALTER TABLE peer ADD COLUMN "{name}" {kind}')
+
+
 # In order. A new node runs them all; an older one those it lacks. One that has run is never changed again.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts, _contents)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts, _contents, _fetches)
 
 
 def prepare(engine: Engine) -> None:

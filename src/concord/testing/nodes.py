@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Lock
 
 from msgspec import to_builtins
 
 from concord.config import Settings
-from concord.edges.peer import heads
+from concord.edges.peer import content, heads
 from concord.edges.peer.bundle import BundleSource
 from concord.edges.peer.pull import pull
+from concord.edges.peer.source import PIECE, until
 from concord.errors import ConcordError, ForgedError, ForkedError, MissingError, RefusedError, StaleError, UnreachableError
 from concord.ledger import witness
 from concord.ledger.blobs import Blobs
@@ -26,6 +28,8 @@ from concord.private.people import Speaker
 from concord.testing.members import NOW
 from concord.testing.storage import MemoryStorage
 from concord.tlog.tile import Place
+
+_TURN = Lock()  # a database in memory has one connection
 
 
 class Clock:
@@ -97,11 +101,15 @@ class NodeSource:
     def __init__(self, node: Node, broken: Callable[[str], bool] = lambda _: False) -> None:
         self.name = "a node in memory"
         self._node = node
+        self._shared = content.Shared(node)
+        self._turn = _TURN
         self._broken = broken
 
-    def get(self, path: str, most: int) -> bytes:  # noqa: ARG002  a node in memory sends what it has
+    def get(self, path: str, most: int) -> bytes:
         self._check(path)
         match path.split("/", 3):
+            case ["peer", "content", root, name]:
+                return b"".join(until(most, self._content(root, name, 0, None)))
             case ["peer", "heads"]:
                 return heads.write(heads.of(self._node))
             case ["peer", "charter"] if self._node.charter:
@@ -113,6 +121,25 @@ class NodeSource:
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         self._check(path)
         yield from self._node.blobs.get(path.rpartition("/")[2], start)
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        self._check(path)
+        match path.split("/", 3):
+            case ["peer", "content", root, name]:
+                yield from until(stop - start, self._content(root, name, start, stop))
+            case _:
+                yield from until(stop - start, self.stream(path, start))
+
+    def _content(self, root: str, name: str, start: int, stop: int | None) -> Iterator[bytes]:
+        """What a request for a file of a repo, or for what it is made of, is answered."""
+        with self._turn:
+            size, read = content.find(self._shared, root, name)
+        first, last = start, size if stop is None else min(stop, size)
+        while first < last:
+            with self._turn:
+                piece = b"".join(read(first, min(first + PIECE, last)))
+            yield piece
+            first += len(piece)
 
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:  # noqa: ARG002
         self._check(path)

@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 from msgspec import to_builtins
 
 from concord.config import Settings
+from concord.edges.peer.pull import pull
 from concord.ledger import evidence, witness
 from concord.ledger.blobs import Blobs, Hold, Tombstone
 from concord.ledger.holdings import Holdings
@@ -29,7 +30,7 @@ from concord.pillars.members.countries import countries
 from concord.private import peers, people
 from concord.testing import repos
 from concord.testing.members import NOW, bytes_from, make_member
-from concord.testing.nodes import Clock, everything, make_node
+from concord.testing.nodes import Clock, NodeSource, everything, make_node
 from concord.testing.storage import MemoryStorage
 from concord.tlog.tile import nodes_from
 
@@ -127,6 +128,15 @@ def sharing(clock: Clock | None = None) -> Node:
     with node.private_writing() as db:
         people.add(db, "wanjiru", "Wanjiru", ke, [Role.PUBLISHER], node.clock())
         people.add(db, "bruna", "Bruna", br, [Role.PUBLISHER], node.clock())
+    return node
+
+
+def watching(other: Node, clock: Clock | None = None) -> Node:
+    """A node without members of its own that has the logs of `other`, and none of its files."""
+    node = _node([], clock)
+    assert other.charter is not None
+    node.adopt(other.charter)
+    pull(node, NodeSource(other))
     return node
 
 

@@ -6,6 +6,7 @@ The same paths serve a node over HTTP, a bundle, and a folder that a bundle was 
     peer/charter                          the organisation's charter (canonical JSON; its SHA-256 is the organisation)
     peer/logs/<hex of origin>/checkpoint  as in C2SP tlog-mirror and tlog-tiles, with tile/… beside it
     peer/blobs/<digest>                   with ranges
+    peer/content/<root>/…                 the files of repos that are public and open (concord.edges.peer.content)
     peer/witness/add-checkpoint           as in C2SP tlog-witness (a running node only)
     peer/bundle                           a bundle may be pushed here (a running node only)
 """

@@ -31,7 +31,7 @@ from msgspec import Meta
 from sqlalchemy import select
 
 from concord.edges.peer import heads
-from concord.edges.peer.source import PIECE, Listener, tile_path
+from concord.edges.peer.source import PIECE, Listener, tile_path, until
 from concord.edges.peer.wants import Want
 from concord.errors import ConcordError, MalformedError, MissingError, RefusedError, TooLargeError
 from concord.ledger.record import ENCODER, Count
@@ -184,6 +184,9 @@ class BundleSource:
                     yield piece
         except (zipfile.BadZipFile, OSError, EOFError) as e:
             raise MalformedError(f"{self.name}: {path} is damaged: {e}") from e
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return until(stop - start, self.stream(path, start))
 
     def _size(self, path: str) -> int:
         return self._where[path][1].file_size if path in self._where else 0

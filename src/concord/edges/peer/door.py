@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from concord.edges import access, bodies
-from concord.edges.peer import bundle, heads, wants
+from concord.edges.peer import bundle, content, heads, wants
 from concord.edges.peer.pull import compare, pull
 from concord.edges.ranges import ranged
 from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError
@@ -22,6 +22,7 @@ from concord.ledger.tree import Tree, folder
 from concord.node import Node
 from concord.private import attempts
 from concord.reading import public_blob
+from concord.shelf import Courier
 from concord.tlog.tile import Place
 
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -32,8 +33,9 @@ PUSHES = 20  # bundles from one address within a quarter of an hour
 class Door:
     """The routes of the peer door for one node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, courier: Courier | None = None) -> None:
         self._node = node
+        self._shared = content.Shared(node, courier)
 
     def routes(self) -> list[Route]:
         """In the order in which they are tried."""
@@ -47,6 +49,7 @@ class Door:
             Route("/peer/logs/{log}/checkpoint", self.checkpoint),
             Route("/peer/logs/{log}/{tile:path}", self.tile),
             Route("/peer/blobs/{digest}", self.blob),
+            Route("/peer/content/{root}/{name:path}", self.content),
         ]
 
     def heads(self, _: Request) -> Response:
@@ -76,6 +79,10 @@ class Door:
         public_blob(self._node, digest)
         blobs = self._node.blobs
         return ranged(request, blobs.size(digest), lambda start, stop: blobs.get(digest, start, stop), digest)
+
+    def content(self, request: Request) -> Response:
+        """The files of repos that are public and open (`concord.edges.peer.content`)."""
+        return content.answer(self._shared, request)
 
     async def add_checkpoint(self, request: Request) -> Response:
         """The witness (C2SP tlog-witness), with the statuses of its specification."""

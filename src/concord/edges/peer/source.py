@@ -41,6 +41,9 @@ class Source(Protocol):
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """The bytes at `path` from `start` on, in pieces. The errors are those of `get`."""
 
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of what is at `path`, in pieces; fewer if it ends before. The errors are those of `get`."""
+
 
 @runtime_checkable
 class Listener(Source, Protocol):
@@ -81,17 +84,22 @@ class HttpSource:
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         return self._read(path, start=start)
 
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return until(stop - start, self._read(path, start=start, stop=stop))
+
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:
         length = {"Content-Length": str(len(body))}
         with self._request("POST", path, length, BytesIO(body)) as answer:
             return answer.status, b"".join(self._bounded(answer, most))
 
-    def _read(self, path: str, most: int | None = None, start: int = 0) -> Iterator[bytes]:
-        with self._request("GET", path, {"Range": f"bytes={start}-"} if start else {}) as answer:
+    def _read(self, path: str, most: int | None = None, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        ranged = bool(start) or stop is not None
+        wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if ranged else {}
+        with self._request("GET", path, wanted) as answer:
             self._note_clock(answer.headers.get("Date"))
             if answer.status in (404, 410, 451):
                 raise MissingError(f"{self.name} has no {path}")
-            if answer.status not in (200, 206 if start else 200):
+            if answer.status not in (200, 206 if ranged else 200):
                 raise UnreachableError(f"{self.name} answers {answer.status} for {path}")
             pieces = self._bounded(answer, most)
             yield from pieces if answer.status == 206 else _after(start, pieces)
@@ -181,6 +189,15 @@ def _pools(measure: Callable[[float, int], None]) -> dict[str, type[HTTPConnecti
     return {"http": Plain, "https": Secure}
 
 
+def until(length: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The first `length` bytes of `pieces`; no more of them is asked for."""
+    for piece in pieces if length else ():
+        yield piece[:length]
+        length -= len(piece)
+        if length <= 0:
+            return
+
+
 def _after(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """`pieces` without their first `start` bytes: what a server that knows no ranges sends again."""
     for piece in pieces:
@@ -209,6 +226,9 @@ class FolderSource:
             file.seek(start)
             while piece := file.read(PIECE):
                 yield piece
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return until(stop - start, self.stream(path, start))
 
     def _open(self, path: str) -> BufferedReader:
         target = (self._root / path).resolve()

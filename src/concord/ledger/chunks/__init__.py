@@ -4,6 +4,7 @@
     chunks/xorbs/3a/3ad58b9e….damaged  one that was found damaged and set aside
     chunks/shards/a9/a9dae0ad…         a shard with one file: which chunks of which xorbs it is, and its SHA-256
     chunks/incoming/                   what is being written; after a crash, what peers sent is kept, the rest goes
+    chunks/coming/                     what comes from peers, until it is whole; goes on where it was cut
     chunks/index.db                    where every chunk is; derived from the files above, and may be deleted at any time
     chunks/lock                        held while something comes into the index or leaves it
 

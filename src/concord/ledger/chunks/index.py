@@ -221,6 +221,12 @@ def files_with(db: Connection, place: Place) -> Iterator[tuple[bytes, int]]:
     yield from ((name, number) for name, number in db.execute(asked))
 
 
+def users(db: Connection, home: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The SHA-256 of each file that has chunks of a xorb, and which: [start, stop)."""
+    asked = select(file.c.sha256, term.c.start, term.c.stop).join(file, file.c.hash == term.c.file).where(term.c.xorb == home)
+    yield from map(tuple, db.execute(asked.distinct()))
+
+
 def used_xorbs(db: Connection, dropped: frozenset[bytes] | set[bytes]) -> set[bytes]:
     """The xorbs of which some file has a chunk, other than those that are dropped."""
     pairs = db.execute(select(term.c.xorb, term.c.file).distinct())

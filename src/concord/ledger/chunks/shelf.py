@@ -9,12 +9,13 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from concord.errors import MalformedError, MissingError
+from concord.errors import DamagedError, MalformedError, MissingError
 from concord.ledger.chunks import sums
 from concord.ledger.chunks.reader import Held, Reader, damaged
 from concord.ledger.storage.files import TEMPORARY, told
-from concord.xet.hashes import spell
-from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer
+from concord.tlog.errors import ForgedError
+from concord.xet.hashes import spell, unspell
+from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, verified
 
 TABLES = 64  # of xorbs that are kept in memory: some 100 KiB each
 DAMAGED = ".damaged"
@@ -198,6 +199,21 @@ class Shelf:
         finally:
             with suppress(OSError):
                 path.unlink()
+
+
+def salvageable(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
+    """The sound chunks of a xorb that is damaged: hash, as stored, size. None if its footer cannot be read."""
+    name = unspell(path.name.removesuffix(DAMAGED))
+    with path.open("rb") as file:
+        try:
+            table = _read_end(file, name).table
+        except DamagedError:
+            return
+        for number in range(len(table)):
+            start, stop = table.place(number, number + 1)
+            stored = os.pread(file.fileno(), stop - start, start)
+            with suppress(MalformedError, ForgedError):
+                yield table.hash(number), stored, len(verified(table.hash(number), stored))
 
 
 def _read_end(file: BinaryIO, name: bytes) -> Held:

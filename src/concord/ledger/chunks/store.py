@@ -1,6 +1,7 @@
 """The chunk store itself: what comes in, what goes out, and what is cleared away."""
 
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -16,13 +17,13 @@ from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
-from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf
+from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, salvageable
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.ledger.storage.files import TEMPORARY, Files
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash, spell, unspell
 from concord.xet.shard import File, Shard, Term, answer, turned
-from concord.xet.xorb import seal, split, unseal
+from concord.xet.xorb import Table, seal, split, unseal
 
 Progress = Callable[[str, int, int], None]
 
@@ -244,6 +245,55 @@ class Chunks:
         if not places:
             raise MissingError(f"no chunk {chunk} here")
         return self._shelf.stored(places[0].xorb, places[0].number)
+
+    def shard(self, name: str) -> bytes:
+        """How a file is put together, as its shard. MissingError if it is not here; DamagedError if it is not what was written."""
+        self._entry(name)
+        return bytes(Shard((_read_shard(self._shelf.shard(unspell(name))),)))
+
+    def users(self, xorb: str) -> dict[str, list[tuple[int, int]]]:
+        """The SHA-256 of each file that has chunks of a xorb, and which: [start, stop)."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        with self._index.reading() as db:
+            for digest, start, stop in index.users(db, unspell(xorb)):
+                found.setdefault(digest.hex(), []).append((start, stop))
+        return found
+
+    def table(self, xorb: str) -> Table:
+        """Where the chunks of a xorb are. MissingError if it is not here; DamagedError if its footer is not what was written."""
+        return self._shelf.table(unspell(xorb))
+
+    def sealed(self, xorb: str, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a xorb as stored. DamagedError in the place of a chunk that is not what was written."""
+        raw = unspell(xorb)
+        table = self._shelf.table(raw)
+        for number in range(bisect_right(table.stops, start), bisect_left(table.stops, stop) + 1):
+            first, _ = table.place(number, number + 1)
+            yield self._shelf.stored(raw, number)[max(start - first, 0) : stop - first]
+
+    def xorbs_of(self, name: str, start: int = 0, stop: int | None = None) -> list[str]:
+        """The xorbs that have the chunks of a file, or of bytes [start, stop) of it, here or not."""
+        stop = self._entry(name).size if stop is None else stop
+        return list(dict.fromkeys(spell(term.xorb) for _, term in self._terms(unspell(name), start, stop)))
+
+    def content(self, chunk: str) -> bytes:
+        """The content of a chunk, verified. MissingError if it is not here."""
+        return unseal(self.stored(chunk))
+
+    def coming(self, sha256: str) -> Path:
+        """The folder for what comes of a file until it is whole (`concord.ledger.chunks.coming`)."""
+        return self.root / "coming" / sha256
+
+    def salvage(self, at: int) -> int:
+        """Keep the sound chunks of the xorbs that were set aside, so that only what is damaged must come again; how many chunks."""
+        kept = 0
+        for path in self._shelf.aside():
+            with self._writer(at, PARTIAL) as writer:
+                for chunk, stored, size in salvageable(path):
+                    if not self._known([chunk]) and writer.find(chunk) is None:
+                        writer.put(chunk, stored, size)
+                        kept += 1
+        return kept
 
     # Upkeep
 

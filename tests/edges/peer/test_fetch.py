@@ -1,0 +1,371 @@
+"""Files from several peers at once: whatever breaks, lies or waits, the same bytes, and none asked for twice."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from concord.edges.peer import fetch as fetching
+from concord.edges.peer.fetch import Fetch, How, fetch_whole
+from concord.edges.peer.plan import Wanted
+from concord.errors import ConcordError, ForgedError, MissingError, UnreachableError
+from concord.ledger.blobs import Blobs, Hold
+from concord.ledger.chunks import Chunks
+from concord.pillars.commons import File, Repo
+from concord.shelf import Draft, Shelf
+from concord.testing import NOW, NodeSource, everything, make_member, make_organisation, states
+from concord.testing.lines import Line
+from concord.xet.hashes import spell, unspell
+from concord.xet.packing import Scheme
+from concord.xet.xorb import Header
+
+KE = make_member("ke")
+
+
+def stream(size: int, seed: str) -> bytes:
+    return b"".join(sha256(b"%s/%d" % (seed.encode(), number)).digest() for number in range(-(-size // 32)))[:size]
+
+
+def flipped(content: bytes, *places: int) -> bytes:
+    changed = bytearray(content)
+    for place in places:
+        changed[place : place + 10] = bytes(10)
+    return bytes(changed)
+
+
+ONE = stream(700_000, "one")
+TWO = flipped(ONE, 300_000)
+
+
+class World:
+    """A node that shares a repo, and what its files cost as stored."""
+
+    def __init__(self) -> None:
+        (self.node,) = make_organisation([[KE]])
+        self.me = everything(KE.origin)
+        self.shelf = Shelf(self.node)
+        self.repo = self.shelf.open(self.me, "model", "words", private=False)
+
+    def share(self, content: bytes, repo: Repo | None = None, path: str = "w.bin") -> Wanted:
+        repo = repo or self.repo
+        digest, size = self.shelf.content.take([content], sha256(content).hexdigest(), 1 << 30)
+        self.shelf.content.give(repo, [digest])
+        file = File(path=path, size=size, sha256=digest, xet=self.shelf.content.xet(digest))
+        self.shelf.commit(self.me, repo, Draft("main", "Share", put=[file]))
+        return Wanted(repo.root, digest, size, file.xet)
+
+    def stored(self, wanted: Wanted, known: Wanted | None = None) -> int:
+        """Bytes that the chunks of a file take as stored, but for those of another."""
+        chunks = self.node.chunks
+        listing = dict.fromkeys(chunk for chunk, _ in chunks.listing(wanted.xet))
+        have = {chunk for chunk, _ in chunks.listing(known.xet)} if known else set()
+        return sum(len(chunks.stored(chunk)) for chunk in listing if chunk not in have)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def one(world: World) -> Wanted:
+    return world.share(ONE)
+
+
+@pytest.fixture(scope="module")
+def two(world: World, one: Wanted) -> Wanted:
+    return world.share(TWO)
+
+
+@pytest.fixture
+def chunks(tmp_path: Path) -> Chunks:
+    return Chunks(tmp_path / "chunks")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no test waits for long."""
+    monkeypatch.setattr(fetching, "PAUSE", 0.001)
+    monkeypatch.setattr(fetching, "STEP", 0.01)
+    monkeypatch.setattr(fetching, "STALL", 60)  # a machine that is busy is no source that is silent
+    monkeypatch.setattr(fetching, "SLOWER", 1e9)
+
+
+def source(world: World, **more: object) -> Line:
+    return Line(NodeSource(world.node), **more)
+
+
+def run(chunks: Chunks, wanted: Wanted, *sources: Line, **how: object) -> Fetch:
+    fetch = Fetch(chunks, wanted, sources, NOW, How(**how))
+    fetch.run()
+    return fetch
+
+
+def content(chunks: Chunks, wanted: Wanted) -> bytes:
+    entry = chunks.by_digest(wanted.sha256)
+    assert entry is not None
+    return b"".join(chunks.read(entry.hash))
+
+
+def test_a_file_crosses_over_and_its_next_version_costs_its_new_chunks(
+    world: World, one: Wanted, two: Wanted, chunks: Chunks
+) -> None:
+    line = source(world)
+    run(chunks, one, line)
+    assert content(chunks, one) == ONE
+    assert line.sent["xorbs"] == world.stored(one)
+    again = source(world)
+    run(chunks, two, again)
+    assert content(chunks, two) == TWO
+    assert again.sent["xorbs"] == world.stored(two, one) < 300_000
+    assert sum(again.sent.values()) - again.sent["xorbs"] < 1000
+    assert not list((chunks.root / "coming").rglob("*"))
+
+
+def test_what_is_here_already_costs_its_map(world: World, one: Wanted, chunks: Chunks) -> None:
+    run(chunks, one, source(world))
+    line = source(world)
+    run(chunks, one, line)
+    assert line.sent.keys() == {"map"}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    breaks=st.lists(st.integers(0, 150_000) | st.integers(0, 50), max_size=8),
+    others=st.lists(st.integers(0, 150_000), max_size=4) | st.none(),
+)
+def test_wherever_lines_break_the_same_bytes_come_and_none_of_them_twice(
+    world: World, one: Wanted, tmp_path_factory: pytest.TempPathFactory, breaks: list[int], others: list[int] | None
+) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    lines = [source(world, breaks=breaks)] + ([source(world, breaks=others, name="another")] if others is not None else [])
+    for _ in range(len(breaks) + len(others or []) + 1):
+        chunks = Chunks(folder / "chunks")  # as after a start
+        try:
+            run(chunks, one, *lines)
+        except UnreachableError:
+            continue
+        break
+    assert content(chunks, one) == ONE
+    assert sum(line.sent["xorbs"] for line in lines) == world.stored(one)
+
+
+def test_a_process_that_is_killed_in_the_middle_of_a_chunk_loses_nothing(world: World, one: Wanted, chunks: Chunks) -> None:
+    """What is left then is what a line leaves that breaks; whoever comes next finds it, and believes only what proves right."""
+    line = source(world, breaks=[100_000, *[0] * 20])
+    with pytest.raises(UnreachableError):
+        run(chunks, one, line)
+    runs = sorted((chunks.root / "coming").rglob("*-*"))
+    assert sum(path.stat().st_size for path in runs) == line.sent["xorbs"] > 0
+    runs[0].write_bytes(flipped(runs[0].read_bytes(), 10))
+    again = source(world)
+    run(Chunks(chunks.root), one, again)
+    assert content(chunks, one) == ONE
+    assert again.sent["xorbs"] <= world.stored(one)
+
+
+def test_two_sources_share_the_work_and_one_that_dies_leaves_it_to_the_other(
+    world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "UNIT", 100_000)
+    wanted = world.share(stream(2_000_000, "shared"))
+
+    class Dying(Line):
+        def part(self, path: str, start: int, stop: int) -> object:
+            self.dead = self.sent["xorbs"] > 300_000
+            return super().part(path, start, stop)
+
+    steady, dying = source(world, wait=0.02, name="steady"), Dying(NodeSource(world.node), name="dying")
+    run(chunks, wanted, steady, dying)
+    assert content(chunks, wanted) == stream(2_000_000, "shared")
+    assert steady.sent["xorbs"] > 0 and dying.sent["xorbs"] > 300_000
+    assert dying.dead
+
+
+def test_who_is_silent_loses_its_work_to_who_is_not(world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "UNIT", 1)
+    monkeypatch.setattr(fetching, "STALL", 0.3)
+    silent, quick = source(world, wait=2.0, name="silent"), source(world, name="quick")
+    wanted = world.share(stream(600_000, "waiting"))
+    fetch = run(chunks, wanted, quick, silent)
+    assert content(chunks, wanted) == stream(600_000, "waiting")
+    assert fetch.tally.came["quick"] == world.stored(wanted)
+
+
+def test_forged_bytes_are_found_at_their_chunk_and_their_sender_is_asked_no_more(
+    world: World, one: Wanted, chunks: Chunks, tmp_path: Path
+) -> None:
+    forger = source(world, forge=lambda path, place: "/xorbs/" in path and ".rows" not in path and place in (-1, 200_000))
+    with pytest.raises(ForgedError):
+        run(chunks, one, forger)
+    assert chunks.by_digest(one.sha256) is None
+    fetch = run(chunks, one, forger, source(world, wait=0.01, name="honest"))
+    assert content(chunks, one) == ONE
+    assert isinstance(fetch.senders[0].out, ForgedError)
+
+
+@pytest.mark.parametrize("what", [".map", ".rows"])
+@pytest.mark.parametrize("place", [40, 60, 100, 200, 400, 470])
+def test_a_forged_description_gives_no_file(world: World, one: Wanted, chunks: Chunks, what: str, place: int) -> None:
+    forger = source(world, forge=lambda path, at: path.endswith(what) and at in (-1, place))
+    try:
+        run(chunks, one, forger)
+    except ConcordError:
+        assert chunks.by_digest(one.sha256) is None
+    else:
+        assert content(chunks, one) == ONE  # what was flipped says nothing of the content
+    run(chunks, one, source(world))
+    assert content(chunks, one) == ONE
+
+
+def test_a_map_of_another_file_is_refused_whoever_sends_it(world: World, one: Wanted, two: Wanted, chunks: Chunks) -> None:
+    class Swapped(Line):
+        def get(self, path: str, most: int) -> bytes:
+            return super().get(path.replace(one.sha256, two.sha256), most)
+
+    for wanted in (one, Wanted(one.root, one.sha256, one.size)):
+        with pytest.raises(ForgedError):
+            run(chunks, wanted, Swapped(NodeSource(world.node)))
+    assert chunks.by_digest(two.sha256) is None
+
+
+def test_who_reads_meanwhile_gets_the_bytes_in_order(world: World, one: Wanted, chunks: Chunks) -> None:
+    fetch = Fetch(chunks, one, [source(world, breaks=[50_000, 60_000], wait=0.01)], NOW)
+    thread = Thread(target=fetch.run)
+    thread.start()
+    for start, stop in ((0, len(ONE)), (123_456, 400_000), (len(ONE) - 1, len(ONE))):
+        assert b"".join(fetch.read(start, stop)) == ONE[start:stop]
+    thread.join()
+    assert b"".join(fetch.read(5, 10)) == ONE[5:10]
+
+
+def test_a_span_costs_its_chunks_and_counts_when_all_is_wanted(world: World, one: Wanted, chunks: Chunks) -> None:
+    line = source(world)
+    fetch = run(chunks, one, line, span=(500_000, 500_100))
+    assert b"".join(fetch.read(500_000, 500_100)) == ONE[500_000:500_100]
+    assert 0 < line.sent["xorbs"] <= 2 * 131_080
+    assert chunks.by_digest(one.sha256) is None
+    run(chunks, one, line)
+    assert content(chunks, one) == ONE
+    assert line.sent["xorbs"] == world.stored(one)
+
+
+def test_nobody_has_it_and_nobody_answers_are_two_things(world: World, one: Wanted, chunks: Chunks) -> None:
+    dead = source(world)
+    dead.dead = True
+    never = Wanted(one.root, "ab" * 32, 5)
+    with pytest.raises(MissingError):
+        run(chunks, never, source(world))
+    with pytest.raises(UnreachableError):
+        run(chunks, never, source(world), dead)
+    with pytest.raises(MissingError):
+        run(chunks, never)
+
+
+def test_who_packs_otherwise_forged_nothing(world: World, chunks: Chunks) -> None:
+    """The hash of a chunk says nothing of how it is packed, so two nodes may have one xorb in different bytes."""
+    wanted = world.share(bytes(100_000) + stream(300_000, "packed") + bytes(200_000))
+    other = states.watching(world.node)
+    run(other.chunks, wanted, source(world))
+    for name in other.chunks.xorbs_of(str(wanted.xet)):
+        contents = [other.chunks.content(spell(chunk)) for chunk, _ in other.chunks.table(name).chunks()]
+        other.chunks.set_aside(name)
+        other.chunks.put_xorb(name, [bytes(Header(Scheme.NONE, len(raw), len(raw))) + raw for raw in contents], NOW)
+    shelf = Shelf(other)
+    shelf.content.give(shelf.find(world.repo.id, None), [wanted.sha256])
+    lines = [source(world, wait=0.01), Line(NodeSource(other), wait=0.01, name="otherwise")]
+    fetch = run(chunks, wanted, *lines)
+    assert content(chunks, wanted) == bytes(100_000) + stream(300_000, "packed") + bytes(200_000)
+    assert not any(isinstance(sender.out, ForgedError) for sender in fetch.senders)
+    alone = Chunks(chunks.root / "alone")
+    run(alone, wanted, Line(NodeSource(other)))
+    assert content(alone, wanted) == content(chunks, wanted)
+
+
+# What never leaves
+
+
+def test_private_gated_held_and_strange_files_never_leave(world: World, chunks: Chunks) -> None:
+    secret = stream(300_000, "secret")
+    private = world.shelf.open(world.me, "model", "secret", private=True)
+    gated = world.shelf.open(world.me, "model", "gated", private=False)
+    world.shelf.configure(world.me, gated, "manual")
+    hidden = [world.share(secret, private), world.share(stream(200_000, "gated"), gated)]
+    held = world.share(stream(200_000, "held"))
+    world.node.blobs.hold(held.sha256, Hold(by="tester", reason="under review", at=NOW))
+    others = [Wanted(world.repo.root, each.sha256, each.size, each.xet) for each in hidden]
+    for wanted in (*hidden, *others, held, Wanted("ab" * 32, held.sha256, held.size)):
+        line = source(world)
+        with pytest.raises(MissingError):
+            run(chunks, wanted, line)
+        with pytest.raises(MissingError):
+            fetch_whole(Blobs(chunks.root / "blobs"), wanted, [line])
+        assert sum(line.sent.values()) == 0
+
+
+def test_of_a_xorb_that_a_private_file_has_chunks_of_only_the_others_leave(world: World, chunks: Chunks) -> None:
+    secret, shared = stream(400_000, "hidden"), stream(200_000, "beside")
+    private = world.shelf.open(world.me, "model", "beside", private=True)
+    whole = world.share(secret + shared, private)
+    public = world.share(shared + stream(150_000, "more"))
+    (xorb,) = set(world.node.chunks.xorbs_of(public.xet)) & set(world.node.chunks.xorbs_of(whole.xet))
+    only = {chunk for chunk, _ in world.node.chunks.listing(whole.xet)} - {
+        chunk for chunk, _ in world.node.chunks.listing(public.xet)
+    }
+    assert only
+    asked = NodeSource(world.node)
+    rows = b"".join(asked.part(f"peer/content/{public.root}/xorbs/{xorb}.rows", 0, 1 << 20))
+    assert not any(unspell(chunk) in rows for chunk in only)
+    for start, stop in ((0, 10), (0, 600_000), (100_000, 600_000)):
+        with pytest.raises(MissingError):
+            list(asked.part(f"peer/content/{public.root}/xorbs/{xorb}", start, stop))
+    run(chunks, public, source(world))
+    assert content(chunks, public) == shared + stream(150_000, "more")
+    assert not any(list(chunks.wanted([(chunk, 1)])) == [] for chunk in only)
+
+
+def test_what_is_not_taken_whole_is_taken_by_its_chunks(world: World, chunks: Chunks) -> None:
+    """Most of what a xorb has is here under another name: then the rest comes alone."""
+    a, b = stream(500_000, "a"), stream(60_000, "b")
+    first = world.share(a)
+    other = Chunks(chunks.root / "other")
+    other.ingest([a + b], NOW)
+    mine = other.by_digest(sha256(a + b).hexdigest())
+    chunks.ingest([a[:400_000]], NOW)
+    line = source(world)
+    run(chunks, first, line)
+    assert content(chunks, first) == a
+    assert line.sent["xorbs"] < 250_000
+    assert mine is not None
+
+
+# Whole
+
+
+def test_a_small_file_goes_on_where_it_was_cut(world: World, tmp_path: Path) -> None:
+    text = os.urandom(50_000)
+    kept = world.shelf.keep(world.repo, "a.txt", text)
+    wanted = Wanted(world.repo.root, kept.sha256, kept.size)
+    blobs = Blobs(tmp_path / "blobs")
+    line = source(world, breaks=[10_000, 1, 0, 20_000])
+    fetch_whole(blobs, wanted, [line])
+    assert b"".join(blobs.get(kept.sha256)) == text
+    assert line.sent["file"] == len(text)
+    empty = world.shelf.keep(world.repo, "empty", b"")
+    fetch_whole(blobs, Wanted(world.repo.root, empty.sha256, 0), [source(world)])
+    assert blobs.have(empty.sha256)
+
+
+def test_a_small_file_that_is_forged_is_asked_of_somebody_else(world: World, tmp_path: Path) -> None:
+    kept = world.shelf.keep(world.repo, "b.txt", b"honest words")
+    wanted = Wanted(world.repo.root, kept.sha256, kept.size)
+    forger = source(world, forge=lambda path, place: place in (-1, 3))
+    blobs = Blobs(tmp_path / "blobs")
+    with pytest.raises(ForgedError):
+        fetch_whole(blobs, wanted, [forger])
+    fetch_whole(blobs, wanted, [forger, source(world)])
+    assert b"".join(blobs.get(kept.sha256)) == b"honest words"
