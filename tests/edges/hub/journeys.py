@@ -116,6 +116,23 @@ def upload_and_download(folder: Path) -> None:
     assert again.oid == before  # nothing changed
 
 
+def large_folder(folder: Path) -> None:
+    repo = named("large-folder", repo_type="dataset")
+    source = folder / "large"
+    for number in range(30):
+        place = source / f"part-{number % 3}" / f"{number}.{'bin' if number % 2 else 'txt'}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(bytes([number]) * 1000)
+    if hasattr(api, "upload_large_folder"):
+        api.upload_large_folder(repo_id=repo, repo_type="dataset", folder_path=source, num_workers=2, print_report=False)
+    else:  # since 2.x every folder is sent as a large one
+        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=source)
+    got = Path(snapshot_download(repo, repo_type="dataset", allow_patterns="part-*"))
+    assert {path.relative_to(got).as_posix(): path.read_bytes() for path in got.rglob("*.*")} == {
+        path.relative_to(source).as_posix(): path.read_bytes() for path in source.glob("part-*/*")
+    }
+
+
 def many_parts(folder: Path) -> None:
     repo = named("parts")
     content = os.urandom(1 << 20) * 40

@@ -46,7 +46,7 @@ def datasets_push(folder: Path) -> None:
     assert load_dataset(repo, split="train").to_dict() == words
 
 
-def transformers_configuration_and_tokenizer(folder: Path) -> None:
+def configuration_and_tokenizer(folder: Path) -> None:
     config = AutoConfig.from_pretrained(MODEL)
     assert (config.model_type, set(config.id2label.values())) == ("bert", LANGUAGES)
     tokenizer = AutoTokenizer.from_pretrained(MODEL)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,16 @@ import pytest
 
 from concord.content import Content
 from concord.home import open_home
-from concord.testing.processes import PATIENCE, Serving, serve
+from concord.operations import demonstration
+from concord.testing.processes import PATIENCE, Serving, free_port, serve, until
 from concord.testing.terminal import run
 
 ROOT = Path(__file__).parents[3]
 VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-[0-9]*.txt"))
 WAYS = ("plain", "xet")  # large files whole or in parts (LFS), and chunk by chunk
-JOURNEYS = "whoami_and_repos upload_and_download many_parts commits talk finding gates file_system".split()
+JOURNEYS = "whoami_and_repos upload_and_download large_folder many_parts commits talk finding gates file_system".split()
+LIBRARIES = "datasets_load datasets_stream datasets_push configuration_and_tokenizer safetensors_read pandas_read_and_write".split()
+WEIGHTS = "transformers_pipeline weights_give_the_numbers_of_the_card".split()
 
 
 @pytest.fixture(scope="module")
@@ -61,25 +65,35 @@ class Client:
         return done
 
 
-@pytest.fixture(params=[(version, way) for version in VERSIONS for way in WAYS], ids="-".join)
-def client(request: pytest.FixtureRequest, node: Serving, token: str, tmp_path: Path) -> Client:
-    version, way = request.param
-    place = ROOT / ".venv" / "clients" / version
+def prepared(name: str) -> Path:
+    """Where `make clients` put a client; the test is skipped if it did not."""
+    place = ROOT / ".venv" / "clients" / name
     if not (place / "bin" / "python").exists():
-        pytest.skip(f"huggingface_hub {version} is not prepared: say `make clients`")
-    env = {
-        "HF_ENDPOINT": node.url,
-        "HF_HOME": str(tmp_path / "hf"),
+        pytest.skip(f"the client {name} is not prepared: say `make clients`")
+    return place
+
+
+def meeting(url: str, token: str, folder: Path, way: str) -> dict[str, str]:
+    """The environment in which a client meets a node, and leaves nothing but in `folder`."""
+    return {
+        "HF_ENDPOINT": url,
+        "HF_HOME": str(folder / "hf"),
         "HF_TOKEN": token,
         "HF_HUB_DISABLE_XET": "0" if way == "xet" else "1",
         "JOURNEY_WAY": way,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "HOME": str(tmp_path),
+        "HOME": str(folder),
         "PATH": os.environ["PATH"],
         "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
     }
-    return Client(place, env)
+
+
+@pytest.fixture(params=[(version, way) for version in VERSIONS for way in WAYS], ids="-".join)
+def client(request: pytest.FixtureRequest, node: Serving, token: str, tmp_path: Path) -> Client:
+    version, way = request.param
+    return Client(prepared(version), meeting(node.url, token, tmp_path, way))
 
 
 @pytest.mark.parametrize("journey", JOURNEYS)
@@ -140,6 +154,67 @@ def test_git_lfs_pushes_and_fetches_large_files(node: Serving, token: str, tmp_p
     assert fetched.read_bytes() == content
 
 
+# What builds on the clients
+
+
+@pytest.fixture
+def libraries(node: Serving, token: str, tmp_path: Path) -> Client:
+    return Client(prepared("transformers"), meeting(node.url, token, tmp_path, "xet"))
+
+
+@pytest.mark.parametrize("journey", LIBRARIES)
+def test_the_libraries_load_what_the_demonstration_publishes(libraries: Client, journey: str, tmp_path: Path) -> None:
+    libraries.python(Path(__file__).with_name("library_journeys.py"), journey, tmp_path)
+
+
+@pytest.mark.parametrize("journey", WEIGHTS)
+def test_the_weights_that_the_demonstration_publishes_run(libraries: Client, journey: str, tmp_path: Path) -> None:
+    if not list(libraries.place.glob("lib/python*/site-packages/torch")):
+        pytest.skip(
+            "torch is not in .venv/clients/transformers: pip is told of no folder with torch 2.13.0 (requirements/clients.sh)"
+        )
+    libraries.python(Path(__file__).with_name("library_journeys.py"), journey, tmp_path)
+
+
+def test_a_site_mirrors_the_node_and_goes_on_when_it_is_gone(home: Path, tmp_path: Path) -> None:
+    """olah keeps what its clients fetched through it as plain files; by Xet they would fetch from the node itself."""
+    newest, copied = prepared(VERSIONS[-1]), shutil.copytree(home, tmp_path / "copied")
+    with serve(copied, pull_every=0) as node:
+        with mirror(tmp_path, node, offline=False) as url:
+            assert downloaded(newest, url, tmp_path / "by-xet", "xet") == demonstration.model()
+            assert downloaded(newest, url, tmp_path / "first", "plain") == demonstration.model()
+        node.stop()
+        with mirror(tmp_path, node, offline=True) as url:
+            assert downloaded(newest, url, tmp_path / "second", "plain") == demonstration.model()
+
+
+@contextmanager
+def mirror(folder: Path, node: Serving, *, offline: bool) -> Iterator[str]:
+    """olah in front of a node; what it keeps lies in `folder`."""
+    place, port, log = prepared("olah"), free_port(), folder / f"olah-{offline}.log"
+    there, here = node.url.removeprefix("http://"), f"127.0.0.1:{port}"
+    basic = {"host": "127.0.0.1", "port": port, "repos-path": str(folder / "repos")}
+    basic |= {"hf-scheme": "http", "hf-netloc": there, "hf-lfs-netloc": there}
+    basic |= {"mirror-scheme": "http", "mirror-netloc": here, "mirror-lfs-netloc": here}
+    said = "".join(f"{name} = {json.dumps(value)}\n" for name, value in basic.items())
+    (folder / "olah.toml").write_text(f"[basic]\n{said}[accessibility]\noffline = {json.dumps(offline)}\n")
+    line = [place / "bin" / "olah-cli", "--config", folder / "olah.toml", "--log-path", folder / "logs"]
+    with log.open("wb") as out, subprocess.Popen(list(map(str, line)), stdout=out, stderr=out, cwd=folder) as olah:
+        try:
+            until(lambda: b"Uvicorn running" in log.read_bytes(), "a mirror that serves")
+            yield f"http://{here}"
+        finally:
+            olah.kill()
+
+
+def downloaded(place: Path, url: str, folder: Path, way: str) -> dict[str, bytes]:
+    """The files of the demonstration's model, as a client with nothing in its cache gets them."""
+    folder.mkdir()
+    Client(place, meeting(url, "", folder, way)).hf("download", "example-kz/name-language", "--local-dir", folder / "got")
+    got = [path for path in (folder / "got").rglob("*") if path.is_file() and ".cache" not in path.parts]
+    return {path.relative_to(folder / "got").as_posix(): path.read_bytes() for path in got}
+
+
 # Chunk by chunk
 
 
@@ -154,12 +229,9 @@ def test_of_a_file_that_changed_a_little_a_node_keeps_little_and_gives_all(
     version: str, way: str, home: Path, node: Serving, token: str, tmp_path: Path
 ) -> None:
     """Each time from a client that has nothing in its caches, so that it knows of the other file by what the node answers alone."""
-    place = ROOT / ".venv" / "clients" / version
-    if not (place / "bin" / "python").exists():
-        pytest.skip(f"huggingface_hub {version} is not prepared: say `make clients`")
+    place = prepared(version)
     content = bytearray(os.urandom(24 << 20))
-    env = {"HF_ENDPOINT": node.url, "HF_TOKEN": token, "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    env |= {"HF_HUB_DISABLE_XET": "0" if way == "xet" else "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env = meeting(node.url, token, tmp_path, way)
     grown = []
     for number in range(2):
         content[number << 20 : (number << 20) + 100] = bytes(100)
