@@ -157,7 +157,7 @@ def test_every_error_has_a_status_and_says_whose_fault_it_is() -> None:
         error = kind.__new__(kind)
         status = status_of(error)
         assert kind.fault
-        assert (status >= 500) == (issubclass(kind, errors.HomeError) or status in (501, 502))
+        assert (status >= 500) == (issubclass(kind, errors.HomeError) or status in (501, 502, 503))
 
 
 def test_an_error_is_told_in_the_form_that_the_asker_reads(node: Serving) -> None:

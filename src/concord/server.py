@@ -47,6 +47,7 @@ from concord.errors import (
 )
 from concord.node import Node
 from concord.operations import begin
+from concord.operations.courier import Courier
 from concord.operations.upkeep import Upkeep
 from concord.private import secrets
 
@@ -97,9 +98,11 @@ def status_of(error: ConcordError) -> int:
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
-def build(node: Node) -> ASGIApp:
-    """The application: all doors of one node."""
-    routes = [*peer.door.Door(node).routes(), *api.door.Door(node).routes(), *hub.routes(node), *web.routes(node)]
+def build(node: Node, courier: Courier | None = None) -> ASGIApp:
+    """The application: all doors of one node. Files of other nodes come by the courier, from peers unless another is given."""
+    courier = courier or Courier(node)
+    doors = [*peer.door.Door(node, courier).routes(), *api.door.Door(node).routes()]
+    routes = [*doors, *hub.routes(node, courier), *web.routes(node, courier)]
     handlers = dict.fromkeys((ConcordError, HTTPException, Exception), _tell(node))
     patience = Middleware(_Patience, node.settings)
     return _Gate(Starlette(routes=routes, exception_handlers=handlers, middleware=[patience]))

@@ -1,5 +1,6 @@
 """Peers: whom to pull from."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -11,15 +12,40 @@ app = typer.Typer(help="Peers: the nodes and mirrors to pull from.", no_args_is_
 UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="Address of a node or of a static mirror.")]
 
 
+RateOption = Annotated[
+    str | None, typer.Option(metavar="RATE", help="Take files from it at so many bytes a second, such as 100k or 2M; 0: any.")
+]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(metavar="FROM-TO", help="Fetch files that nobody waits for within these hours (UTC), such as 22:00-06:00."),
+]
+
+
 @command(app, "add")
-def add(shell: Shell, url: UrlArgument) -> None:
+def add(shell: Shell, url: UrlArgument, rate: RateOption = None, window: WindowOption = None) -> None:
     """Pull from this node or mirror from now on."""
     from concord.private import peers
 
-    node = shell.node()
+    node, most = shell.node(), _rate(rate)
     with node.private_writing() as db:
         kept = peers.add(db, url, node.clock())
+        if rate is not None or window is not None:
+            peers.limit(db, kept, most, window)
     shell.result({"url": kept}, f"{kept} is a peer now. Say `concord peer pull` to pull at once.")
+
+
+@command(app, "limit")
+def limit(shell: Shell, url: UrlArgument, rate: RateOption = None, window: WindowOption = None) -> None:
+    """Set how fast files are taken from a peer, and when. What is left out is without limit from now on."""
+    from concord.private import peers
+
+    node, most = shell.node(), _rate(rate)
+    with node.private_writing() as db:
+        peers.limit(db, url, most, window)
+    speed = f"at {most} bytes a second" if most else "as fast as it sends"
+    hours = f"within {window} UTC" if window else "at any hour"
+    told = {"url": url.rstrip("/"), "rate": most, "window": window}
+    shell.result(told, f"Files are taken from {url} {speed}, and those that nobody waits for {hours}.")
 
 
 @command(app, "remove")
@@ -42,11 +68,20 @@ def list_(shell: Shell) -> None:
     with node.private_reading() as db:
         found = peers.everyone(db)
     rows = [
-        {"url": peer.url, "answered": peer.answered, "asked": peer.asked, "error": peer.error, "skew": peer.skew} for peer in found
+        {
+            "url": peer.url,
+            "answered": peer.answered,
+            "asked": peer.asked,
+            "error": peer.error,
+            "skew": peer.skew,
+            "rate": peer.rate,
+            "window": peer.window,
+        }
+        for peer in found
     ]
     if not shell.json:
         rows = [row | {"answered": when(row["answered"]), "asked": when(row["asked"])} for row in rows]  # type: ignore[arg-type]
-    shell.table(rows, ["url", "answered", "asked", "error"], "No peers. Say `concord peer add URL`.")
+    shell.table(rows, ["url", "answered", "asked", "rate", "window", "error"], "No peers. Say `concord peer add URL`.")
 
 
 @command(app, "pull")
@@ -88,3 +123,13 @@ def pull(
             shell.note(f"  {name or row['peer']}: {words}")
     if failed == len(chosen):
         raise typer.Exit(1)
+
+
+def _rate(text: str | None) -> int | None:
+    """Bytes a second, or None for any. MalformedError if it is no rate."""
+    from concord.errors import MalformedError
+
+    found = re.fullmatch(r"([0-9]{1,9})([kMG]?)", text or "0", re.ASCII)
+    if found is None:
+        raise MalformedError(f"{text!r} is no rate, such as 100k or 2M (bytes a second)")
+    return int(found[1]) * {"": 1, "k": 1000, "M": 10**6, "G": 10**9}[found[2]] or None

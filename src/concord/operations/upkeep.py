@@ -15,6 +15,8 @@ from concord.edges.peer.pull import Progress, Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, StaleError, UnreachableError
 from concord.node import Node
+from concord.operations import keeping
+from concord.operations.courier import Courier, Line
 from concord.operations.garbage import AGE, collect
 from concord.private import peers
 
@@ -93,6 +95,8 @@ class Upkeep:
         self._stop = threading.Event()
         self._cleared = node.clock()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._courier = Courier(node, Line(node, waited_for=False))
+        self._keeper: threading.Thread | None = None
 
     def start(self) -> None:
         """Pause our logs if there are peers to ask first, and begin."""
@@ -147,6 +151,14 @@ class Upkeep:
             report = self._try(f"peer {url}", lambda url=url: pull_from(self._node, url))  # type: ignore[misc]
             for name, error in report.wrong.items() if report else ():
                 logger.warning("peer %s: %s: %s", url, name, error)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Fetch and drop files as the settings say, beside everything else: it may take a night."""
+        if self._keeper is None or not self._keeper.is_alive():
+            work = partial(self._try, "keeping files", lambda: keeping.keep(self._node, self._courier, self._stop.is_set))
+            self._keeper = threading.Thread(target=work, name="keeping", daemon=True)
+            self._keeper.start()
 
     def _try(self, what: str, work: Callable[[], T]) -> T | None:
         """Do it; what goes wrong with a peer or the disk is told and tried again later."""

@@ -14,10 +14,11 @@ from concord.edges.hub.asking import Hub
 from concord.edges.hub.door import Door, asked
 from concord.edges.hub.failures import STATUS, tell
 from concord.node import Node
+from concord.shelf import Courier
 
 __all__ = ["STATUS", "asked", "routes", "tell"]
 
 
-def routes(node: Node) -> Sequence[BaseRoute]:
-    """The door as one route."""
-    return [Door(Hub(node))]
+def routes(node: Node, courier: Courier | None = None) -> Sequence[BaseRoute]:
+    """The door as one route. Files that are not here are brought by the courier, if there is one."""
+    return [Door(Hub(node, courier))]

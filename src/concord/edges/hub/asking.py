@@ -20,7 +20,7 @@ from concord.passports import Passports
 from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.records import Kind
 from concord.private.people import Speaker
-from concord.shelf import Shelf
+from concord.shelf import Courier, Shelf
 
 KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
 PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}
@@ -31,9 +31,9 @@ Shape = TypeVar("Shape")
 class Hub:
     """A node as the Hub door has it."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, courier: Courier | None = None) -> None:
         self.node = node
-        self.shelf = Shelf(node)
+        self.shelf = Shelf(node, courier)
         self.content = self.shelf.content
         self.passports = Passports(self.shelf)
         self.outlines = Outlines()

@@ -20,8 +20,7 @@ from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.tickets import Ticket, What
 from concord.edges.ranges import UnsatisfiableError, parse_range, ranged
 from concord.errors import MalformedError, MissingError, RefusedError, SignInError
-from concord.ledger.blobs import PIECE
-from concord.ledger.chunks import Fetch, Reconstruction
+from concord.ledger.chunks import Entry, Fetch, Reconstruction
 from concord.pillars.commons import Repo
 
 SHARD_MAX = 32 << 20  # bytes: one of a terabyte's upload has fewer
@@ -72,9 +71,7 @@ def reconstruction(ask: Ask) -> Response:
     """How to put a file, or a range of it, together."""
     repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-read"))
     chunks = ask.hub.node.chunks
-    entry = chunks.by_hash(ask.words["hash"])
-    if entry is None:
-        raise MissingError(f"no file {ask.words['hash']} here")
+    entry = _entry(ask, repo, ask.words["hash"])
     size = ask.hub.content.size(repo, entry.sha256)
     try:
         start, stop = parse_range(ask.request.headers.get("range"), size) or (0, size)
@@ -88,18 +85,13 @@ def xorb(ask: Ask) -> Response:
     """The bytes of a xorb that the address is good for, as long as the file that they are content of may be had."""
     ticket = tickets.read(ask.hub.node, ask.words["ticket"], "xorb")
     ask.hub.content.size(tickets.repo(ask.hub.shelf, ticket), ticket.file)
-    path = ask.hub.node.chunks.open_xorb(ticket.oid)
-    size = path.stat().st_size
+    size = ask.hub.node.chunks.table(ticket.oid).stops[-1]
     start, stop = parse_range(ask.request.headers.get("range"), size) or (0, size)
     if start < ticket.part or stop > ticket.part + ticket.size:
         raise RefusedError("this address is for other bytes of this xorb")
 
     def read(first: int, end: int) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            file.seek(first)
-            while first < end and (piece := file.read(min(PIECE, end - first))):
-                first += len(piece)
-                yield piece
+        return ask.hub.shelf.sealed(ticket.place.root, ticket.oid, first, end)
 
     return ranged(ask.request, size, read, ticket.oid)
 
@@ -122,6 +114,21 @@ def chunk(ask: Ask) -> Response:
     if found is None:
         raise MissingError("no such chunk here")
     return Response(found, media_type="application/octet-stream")
+
+
+def _entry(ask: Ask, repo: Repo, name: str) -> Entry:
+    """A file of the repo by its Xet hash, brought here if it is elsewhere or damaged. MissingError if there is none."""
+    shelf, chunks = ask.hub.shelf, ask.hub.node.chunks
+    entry = chunks.by_hash(name)
+    if shelf.courier is not None and (entry is None or chunks.missing(entry.hash) or not shelf.content.have(repo, [entry.sha256])):
+        named = (file for leaf in repo.refs() for file in shelf.tree(repo, repo.revisions[leaf]).values() if file.xet == name)
+        file = next(named, None)
+        if file is not None:
+            (shelf.courier.repair if shelf.have(repo, file) else shelf.courier.bring)(repo, file)
+            entry = chunks.by_hash(name)
+    if entry is None:
+        raise MissingError(f"no file {name} here")
+    return entry
 
 
 def _token(ask: Ask, repo: Repo, what: What) -> Response:

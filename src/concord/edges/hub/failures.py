@@ -5,11 +5,12 @@ from typing import ClassVar
 import msgspec
 from starlette.responses import Response
 
-from concord.errors import ConcordError, HeldError, MissingError, RefusedError, SignInError, StaleError
+from concord.errors import ConcordError, HeldError, MissingError, RefusedError, SignInError, StaleError, UnreachableError
 
 DISABLED = "Access to this resource is disabled."  # word for word: the clients show what is held by it
 BAD_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  word for word: otherwise they say that there is no repo
 WORDS_MAX = 500
+AWAY = 10  # seconds after which it is worth to ask again for a file that is on no node that can be reached
 
 
 class NoRepoError(MissingError):
@@ -46,6 +47,16 @@ class GatedSignInError(SignInError):
     code: ClassVar[str] = "GatedRepo"
 
 
+class AwayError(UnreachableError):
+    """The bytes are not here, and whoever may have them cannot be reached now. Clients try again after a while."""
+
+    code: ClassVar[str] = "Away"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers = {"Retry-After": str(AWAY)}
+
+
 class AbsentError(MissingError):
     """The Hub has it, and Concord does not."""
 
@@ -73,6 +84,7 @@ STATUS: tuple[tuple[type[ConcordError], int], ...] = (
     (AbsentError, 501),
     (TakenError, 409),
     (OutdatedError, 412),
+    (AwayError, 503),
 )
 
 

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from concord.edges.hub import weights
 from concord.edges.hub.asking import Ask, answer
-from concord.edges.hub.failures import NoEntryError
+from concord.edges.hub.failures import AwayError, NoEntryError
 from concord.edges.hub.outline import Entry
 from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import entry, expanded
 from concord.edges.ranges import ranged
-from concord.errors import ErasedError, HeldError, MalformedError, MissingError
+from concord.errors import BusyError, ErasedError, HeldError, MalformedError, MissingError, UnreachableError
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.tree import git_oid
 
@@ -63,17 +63,20 @@ def resolve(ask: Ask) -> Response:
     file = ask.hub.shelf.tree(repo, revision).get(ask.words["path"])
     if file is None:
         raise NoEntryError(f"{ask.hub.name(repo.id)} has no file {ask.words['path'][:200]!r} at {revision.oid}", revision.oid)
+    shelf = ask.hub.shelf
+    if not shelf.may_have(repo, file):
+        raise NoEntryError(f"the bytes of {file.path} are not on this node", revision.oid)
+    etag = file.sha256 if file.large else git_oid(file)
+    media = "application/octet-stream" if file.large else "text/plain; charset=utf-8"
+    headers = _headers(ask, repo, revision, file)
     try:
-        size = ask.hub.content.size(repo, file.sha256)
+        return ranged(ask.request, file.size, lambda start, stop: shelf.flow(repo, file, start, stop), etag, media, headers)
     except (HeldError, ErasedError):
         raise
     except MissingError as e:
-        raise NoEntryError(f"the bytes of {file.path} are not on this node", revision.oid) from e
-    etag = file.sha256 if file.large else git_oid(file)
-    media = "application/octet-stream" if file.large else "text/plain; charset=utf-8"
-    flow = ask.hub.content.flow
-    headers = _headers(ask, repo, revision, file)
-    return ranged(ask.request, size, lambda start, stop: flow(repo, file.sha256, start, stop), etag, media, headers)
+        raise NoEntryError(f"neither this node nor any that it can ask has the bytes of {file.path}", revision.oid) from e
+    except (UnreachableError, BusyError) as e:
+        raise AwayError(f"{file.path} is on no node that can be reached now: {e}") from e
 
 
 def safetensors(ask: Ask) -> Response:
@@ -85,8 +88,8 @@ def safetensors(ask: Ask) -> Response:
     if file is None:
         raise NoEntryError(f"{ask.hub.name(repo.id)} has no file {ask.words['path'][:200]!r}", revision.oid)
     if file.path.endswith(".json"):
-        return answer(weights.sharded(ask.hub.content, repo, files, file))
-    return answer({"index": {}, "headers": {file.path: weights.read(ask.hub.content, repo, file)}})
+        return answer(weights.sharded(ask.hub.shelf, repo, files, file))
+    return answer({"index": {}, "headers": {file.path: weights.read(ask.hub.shelf, repo, file)}})
 
 
 def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, str]:
@@ -96,8 +99,10 @@ def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, 
     headers = {"X-Repo-Commit": revision.oid, "Content-Disposition": f"inline; filename*=UTF-8''{name}", **caching}
     if file.large:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
-    links = [link for link in (ask.provenance(revision).get("Link"), _xet_link(ask, repo, revision, file)) if link]
-    headers |= {"X-Xet-Hash": file.xet} if file.xet else {}
+    here = ask.hub.shelf.have(repo, file)  # until it is, clients are sent its bytes as they come, and not chunk by chunk
+    xet = _xet_link(ask, repo, revision, file) if here else None
+    links = [link for link in (ask.provenance(revision).get("Link"), xet) if link]
+    headers |= {"X-Xet-Hash": file.xet} if file.xet and here else {}
     return headers | ({"Link": ", ".join(links)} if links else {})
 
 

@@ -22,7 +22,7 @@ from concord.edges.hub.tickets import Ticket, What
 from concord.edges.ranges import ranged
 from concord.errors import ForgedError, MalformedError, MissingError
 from concord.ledger.record import Digest
-from concord.pillars.commons import Repo
+from concord.pillars.commons import File, Repo
 
 MEDIA = "application/vnd.git-lfs+json"
 SIZE_MAX = 1 << 40  # bytes of one file
@@ -164,9 +164,10 @@ def verify(ask: Ask) -> Response:
 def download(ask: Ask) -> Response:
     """The bytes of a large file."""
     ticket = _ticket(ask, "download")
-    repo, content = _repo(ask, ticket), ask.hub.content
-    size = content.size(repo, ticket.oid)
-    return ranged(ask.request, size, lambda start, stop: content.flow(repo, ticket.oid, start, stop), ticket.oid)
+    repo, shelf = _repo(ask, ticket), ask.hub.shelf
+    file = File(path=ticket.oid, size=ticket.size, sha256=ticket.oid)
+    file = file if shelf.have(repo, file) else _elsewhere(ask, repo, ticket.oid, ticket.size) or file
+    return ranged(ask.request, file.size, lambda start, stop: shelf.flow(repo, file, start, stop), ticket.oid)
 
 
 def duplicate(ask: Ask) -> Response:
@@ -209,10 +210,19 @@ def _upload(ask: Ask, repo: Repo, each: Object, *, multipart: bool, here: bool) 
 def _download(ask: Ask, repo: Repo, each: Object) -> dict[str, Any]:
     told: dict[str, Any] = {"oid": each.oid, "size": each.size, "authenticated": True}
     try:
-        told["size"] = ask.hub.content.size(repo, each.oid)
+        if ask.hub.content.have(repo, [each.oid]) or not _elsewhere(ask, repo, each.oid, each.size):
+            told["size"] = ask.hub.content.size(repo, each.oid)
     except MissingError as e:
         return told | {"error": {"code": 404, "message": str(e)}}
     return told | {"actions": {"download": {"href": _address(ask, repo, "download", each, told["size"])}}}
+
+
+def _elsewhere(ask: Ask, repo: Repo, oid: str, size: int) -> File | None:
+    """The large file of a branch or tag that is called so, if it can be asked for elsewhere."""
+    shelf = ask.hub.shelf
+    named = (file for leaf in repo.refs() for file in shelf.tree(repo, repo.revisions[leaf]).values())
+    found = next((file for file in named if file.large and (file.sha256, file.size) == (oid, size)), None)
+    return found if found is not None and shelf.may_have(repo, found) else None
 
 
 def _address(ask: Ask, repo: Repo, what: What, each: Object, size: int, number: int = 0) -> str:

@@ -125,7 +125,7 @@ def info(ask: Ask) -> Response:
     told["xetEnabled"] = True
     told["usedStorage"] = sum(file.size for file in tree.values())
     if repo.id.kind == "model":
-        told |= weights.described(ask.hub.content, repo, tree)
+        told |= weights.described(ask.hub.shelf, repo, tree)
     if ask.flag("securityStatus"):
         told["securityRepoStatus"] = {"scansDone": False, "filesWithIssues": []}
     return answer(chosen(told, ask.several("expand")), headers=ask.provenance(revision) if revision else {})

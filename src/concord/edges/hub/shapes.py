@@ -100,10 +100,10 @@ def brief(hub: Hub, repo: Repo, revision: Revision | None) -> dict[str, Any]:
 def front_matter(hub: Hub, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """What the front matter of README.md says; nothing where it cannot be read, or is not here."""
     readme = tree.get(README)
-    if readme is None:
+    if readme is None or not hub.shelf.have(repo, readme):
         return {}
     try:
-        return matter(b"".join(hub.content.read(repo, readme.sha256, 0, min(readme.size, MATTER_MAX + 8))))
+        return matter(hub.shelf.peek(repo, readme, 0, min(readme.size, MATTER_MAX + 8)))
     except ConcordError:
         return {}
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from concord.content import Content
 from concord.errors import ConcordError, MalformedError
 from concord.pillars.commons import File, Repo
+from concord.shelf import Shelf
 
 HEADER_MAX = 25_000_000  # bytes
 INDEX_MAX = 10_000_000  # bytes of the list of shards
@@ -58,49 +58,49 @@ def count(header: Mapping[str, Any]) -> dict[str, int]:
     return counted
 
 
-def read(content: Content, repo: Repo, file: File) -> dict[str, Any]:
+def read(shelf: Shelf, repo: Repo, file: File) -> dict[str, Any]:
     """The header of a file of a repo. MalformedError if it has none."""
-    raw = b"".join(content.read(repo, file.sha256, 0, min(8, file.size)))
+    raw = shelf.peek(repo, file, 0, min(8, file.size))
     length = int.from_bytes(raw, "little")
     if length > HEADER_MAX:
         raise MalformedError("not a safetensors file: the length of its header cannot be right")
-    return parse(raw + b"".join(content.read(repo, file.sha256, 8, min(8 + length, file.size))), file.size)
+    return parse(raw + shelf.peek(repo, file, 8, min(8 + length, file.size)), file.size)
 
 
-def sharded(content: Content, repo: Repo, tree: Mapping[str, File], index: File) -> dict[str, Any]:
+def sharded(shelf: Shelf, repo: Repo, tree: Mapping[str, File], index: File) -> dict[str, Any]:
     """What an index of shards says, and the header of each shard. MalformedError if it names none that is there."""
-    said = _json(content, repo, index, INDEX_MAX)
+    said = _json(shelf, repo, index, INDEX_MAX)
     shards = said.get("weight_map", {}).values() if isinstance(said.get("weight_map"), dict) else ()
     folder = index.path.rpartition("/")[0]
     paths = {name: f"{folder}/{name}" if folder else name for name in set(map(str, shards))}
     if not paths or len(paths) > SHARDS_MAX or not all(path in tree for path in paths.values()):
         raise MalformedError(f"an index of shards that names none, too many, or some that are not there: {index.path}")
-    headers = {name: read(content, repo, tree[path]) for name, path in sorted(paths.items())}
+    headers = {name: read(shelf, repo, tree[path]) for name, path in sorted(paths.items())}
     return {"index": {"metadata": said.get("metadata", {})}, "headers": headers}
 
 
-def described(content: Content, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
+def described(shelf: Shelf, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """What a model says of itself in its files, as far as they are here and can be read."""
-    return dict(_described(content, repo, tree))
+    return dict(_described(shelf, repo, tree))
 
 
-def _described(content: Content, repo: Repo, tree: Mapping[str, File]) -> Iterator[tuple[str, Any]]:
+def _described(shelf: Shelf, repo: Repo, tree: Mapping[str, File]) -> Iterator[tuple[str, Any]]:
     try:
-        if SINGLE in tree:
-            counted = count(read(content, repo, tree[SINGLE]))
+        if SINGLE in tree and shelf.have(repo, tree[SINGLE]):
+            counted = count(read(shelf, repo, tree[SINGLE]))
             yield "safetensors", {"parameters": counted, "total": sum(counted.values())}
-        if CONFIG in tree:
-            config = _json(content, repo, tree[CONFIG], CONFIG_MAX)
+        if CONFIG in tree and shelf.have(repo, tree[CONFIG]):
+            config = _json(shelf, repo, tree[CONFIG], CONFIG_MAX)
             yield "config", {name: config[name] for name in ("architectures", "model_type") if name in config}
     except ConcordError:
         return  # not here, or not readable: then it says nothing
 
 
-def _json(content: Content, repo: Repo, file: File, most: int) -> dict[str, Any]:
+def _json(shelf: Shelf, repo: Repo, file: File, most: int) -> dict[str, Any]:
     if file.size > most:
         raise MalformedError(f"{file.path} has more than {most} bytes")
     try:
-        return msgspec.json.decode(b"".join(content.read(repo, file.sha256)), type=dict[str, Any])
+        return msgspec.json.decode(shelf.peek(repo, file, 0, file.size), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedError(f"{file.path} is no JSON object: {e}") from e
 

@@ -32,14 +32,14 @@ from concord.edges.web.page import FORM_MAX, Page, is_secure
 from concord.errors import MissingError
 from concord.node import Node
 from concord.passports import Passports
-from concord.shelf import Shelf
+from concord.shelf import Courier, Shelf
 
 __all__ = ["error_page", "routes"]
 
 
-def routes(node: Node) -> list[Route]:
-    """All pages, in the order in which they are tried."""
-    shelf = Shelf(node)
+def routes(node: Node, courier: Courier | None = None) -> list[Route]:
+    """All pages, in the order in which they are tried. Files that are not here are brought by the courier, if there is one."""
+    shelf = Shelf(node, courier)
     shared = Passports(shelf)
     repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
 

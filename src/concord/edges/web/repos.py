@@ -12,7 +12,7 @@ from concord.edges.ranges import ranged
 from concord.edges.web import commons, communities, markdown, preview
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
-from concord.errors import MalformedError, MissingError, RefusedError
+from concord.errors import BusyError, DamagedError, ForgedError, MalformedError, MissingError, RefusedError, UnreachableError
 from concord.passports import Passports
 from concord.pillars.commons import Changes, Comment, File, Repo, RepoId, Revision, Said, Settle, Thread, Tree
 from concord.pillars.commons import card as cards
@@ -152,7 +152,7 @@ def file_page(page: Page, shelf: Shelf) -> Response:
     """One file, as far as a page can show it."""
     here = find(page, shelf)
     file = _file(here)
-    seen = preview.look(file.path, file.size, _reader(here, file)) if _here_to_read(here, file) else None
+    seen = _seen(here, file) if here.may_read else None
     folder, _, name = file.path.rpartition("/")
     return show(here, "repo-file.html", "files", file=file, seen=seen, crumbs=_crumbs(folder), file_name=name,
                 last=_last_change(here, file.path))  # fmt: skip
@@ -164,10 +164,9 @@ def raw(page: Page, shelf: Shelf) -> Response:
     file = _file(here)
     if not here.may_read:
         raise RefusedError(f"the files of {here.repo.id.name} are given to those whom its owner admits")
-    head = b"".join(shelf.read(here.repo, file, 0, 16))
+    head = shelf.peek(here.repo, file, 0, min(file.size, 16))
     media = preview.media_of(head) or "application/octet-stream"
-    size = shelf.content.size(here.repo, file.sha256)
-    answer = ranged(page.request, size, lambda start, stop: shelf.read(here.repo, file, start, stop), file.sha256, media)
+    answer = ranged(page.request, file.size, lambda start, stop: shelf.flow(here.repo, file, start, stop), file.sha256, media)
     name = quote(file.path.rpartition("/")[2], safe="")
     answer.headers.update(SAFE | {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
     answer.headers["Cache-Control"] = "no-store" if page.secret else "no-cache"
@@ -246,15 +245,31 @@ def show(here: Here, template: str, tab: str, status: int = 200, /, **values: An
 
 def _card(here: Here, readme: File) -> tuple[markdown.Rendered | None, str]:
     """The card as markup (None if it is not here), and what is wrong with its front matter."""
-    if not here.shelf.have(here.repo, readme):
+    raw_ = _little(here, readme, README_MAX)
+    if raw_ is None:
         return None, ""
-    raw_ = b"".join(here.shelf.read(here.repo, readme, 0, min(readme.size, README_MAX)))
     text = cards.body(raw_).decode(errors="replace")
     try:
         wrong = "; ".join(cards.faults(cards.matter(raw_)))
     except MalformedError as e:
         wrong = str(e)
     return markdown.render(text, _linker(here), _painter(here)), wrong
+
+
+def _seen(here: Here, file: File) -> preview.Preview | None:
+    """What a page can show of a file, or None if its bytes are not to be had now."""
+    try:
+        return preview.look(file.path, file.size, lambda start, stop: here.shelf.peek(here.repo, file, start, stop))
+    except (MissingError, UnreachableError, ForgedError, BusyError, DamagedError):
+        return None
+
+
+def _little(here: Here, file: File, most: int) -> bytes | None:
+    """The first `most` bytes of a file, or None if they are not to be had now."""
+    try:
+        return here.shelf.peek(here.repo, file, 0, min(file.size, most))
+    except (MissingError, UnreachableError, ForgedError, BusyError, DamagedError):
+        return None
 
 
 def _passport(here: Here) -> Passport | None:
@@ -329,10 +344,6 @@ def _file(here: Here) -> File:
 
 def _here_to_read(here: Here, file: File) -> bool:
     return here.may_read and here.shelf.have(here.repo, file) and not here.page.node.blobs.holds(file.sha256)
-
-
-def _reader(here: Here, file: File) -> preview.Read:
-    return lambda start, stop: b"".join(here.shelf.read(here.repo, file, start, stop))
 
 
 def _changes(here: Here, revision: Revision) -> Changes | None:

@@ -1,0 +1,350 @@
+"""The courier: brings the files of other members' repos from peers, for whoever asks at a door (`concord.shelf.Courier`).
+
+Only files of repos that are public and open are asked for, and no bytes that a hold or an erasure stops. That the bytes are here
+already, for another repo, gives them to nobody: a peer that serves them for the very repo must send them, or show by the map that
+it has the chunks. Whoever asks for the same
+file at the same time shares one fetch. What was brought is content of the repo from then on, and is noted, so that what nobody
+reads can go first (`concord.operations.keeping`).
+
+Peers are asked in the order in which they answered last, the node that the owner names in its profile first if it is a peer. What
+somebody waits for now is limited by the rate of each peer, and not by its window.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from threading import BoundedSemaphore, Condition, Lock, Thread
+
+from concord.config import Settings
+from concord.edges.peer.fetch import Fetch, How, fetch_whole
+from concord.edges.peer.plan import Wanted
+from concord.edges.peer.source import HttpSource, Source
+from concord.errors import BusyError, ConcordError, DamagedError, MissingError, UnreachableError
+from concord.node import Node
+from concord.pillars.commons import File, Repo
+from concord.pillars.members import view as members_view
+from concord.private import kept, peers
+from concord.private.peers import Peer
+from concord.shelf import Shelf
+from concord.tlog.errors import ForgedError
+
+SOURCES_MAX = 8  # peers that are asked for one file
+FLIGHTS_MAX = 16  # files that are fetched at a time
+SEATS = 24  # requests that may wait at a time
+AGAIN = 10  # seconds for which nobody is asked again for what nobody had
+HASTY = 4  # seconds that a peer may be silent while a page waits
+PATIENCE = 7 * 86_400  # seconds that one file may take
+FAILED_MAX = 1000
+ANY_AGE = 1 << 62  # a time before which everything came
+
+Sources = Callable[[Repo, Settings, int], list[Source]]
+
+
+class Pace:
+    """How fast a peer may be read, however many read: `take` waits until `count` more bytes may be taken."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._free = 0.0
+        self._turn = Lock()
+
+    def take(self, count: int) -> None:
+        """Wait for our turn, then let it be another's after the time that `count` bytes may take."""
+        with self._turn:
+            now = time.monotonic()
+            wait = max(self._free - now, 0.0)
+            self._free = max(self._free, now) + count / self.rate
+        time.sleep(wait)
+
+
+class Paced:
+    """A source that is read no faster than it may be."""
+
+    def __init__(self, source: Source, pace: Pace) -> None:
+        self.name, self.ahead = source.name, source.ahead
+        self._source, self._pace = source, pace
+
+    def get(self, path: str, most: int) -> bytes:
+        raw = self._source.get(path, most)
+        self._pace.take(len(raw))
+        return raw
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        return self._paced(self._source.stream(path, start))
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return self._paced(self._source.part(path, start, stop))
+
+    def _paced(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._pace.take(len(piece))
+            yield piece
+
+
+class Windowed:
+    """A source that is read only while its window is open; what it has sent by then stays, and the rest comes the next time."""
+
+    def __init__(self, source: Source, peer: Peer, clock: Callable[[], int]) -> None:
+        self.name, self.ahead = source.name, source.ahead
+        self._source, self._peer, self._clock = source, peer, clock
+
+    def get(self, path: str, most: int) -> bytes:
+        self._check()
+        return self._source.get(path, most)
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        return self._watched(self._source.stream(path, start))
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return self._watched(self._source.part(path, start, stop))
+
+    def _watched(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        self._check()
+        for piece in pieces:
+            yield piece
+            self._check()
+
+    def _check(self) -> None:
+        if not self._peer.open_at(self._clock()):
+            raise UnreachableError(f"{self.name} is read without being asked for in its window only, {self._peer.window} UTC")
+
+
+class Line:
+    """The peers of a node as sources, each at its pace, and, for what nobody waits for, only while its window is open."""
+
+    def __init__(self, node: Node, *, waited_for: bool = True) -> None:
+        self._node, self._waited_for = node, waited_for
+        self._paces: dict[str, Pace] = {}
+
+    def __call__(self, repo: Repo, settings: Settings, patience: int) -> list[Source]:
+        """The sources to ask for files of a repo, the most promising first."""
+        now = self._node.clock()
+        asked = [peer for peer in in_order(self._node, repo.id.owner) if self._waited_for or peer.open_at(now)]
+        return [self.source(peer, settings, patience) for peer in asked[:SOURCES_MAX]]
+
+    def source(self, peer: Peer, settings: Settings, patience: int) -> Source:
+        """One peer as a source."""
+        source: Source = HttpSource(peer.url, settings, patience)
+        if not self._waited_for:
+            source = Windowed(source, peer, self._node.clock)
+        if not peer.rate:
+            return source
+        pace = self._paces.setdefault(peer.url, Pace(peer.rate))
+        pace.rate = peer.rate
+        return Paced(source, pace)
+
+
+def in_order(node: Node, owner: str) -> list[Peer]:
+    """The peers of a node, those first that are most likely to have files of `owner` and to answer."""
+    with node.private_reading() as db:
+        everyone = peers.everyone(db)
+    with node.reading() as db:
+        home = (members_view.profiles(db).get(owner, {}).get("node") or "").rstrip("/")
+    return sorted(everyone, key=lambda peer: (peer.url != home, peer.error is not None, -(peer.answered or 0)))
+
+
+class Flight:
+    """One file on its way, and whoever waits for it."""
+
+    def __init__(self, fetch: Fetch | None) -> None:
+        self.fetch = fetch
+        self.error: BaseException | None = None
+        self.over = False
+        self.turn = Condition()
+
+    def end(self, error: BaseException | None) -> None:
+        """Let those who wait know that it is over."""
+        with self.turn:
+            self.error, self.over = error, True
+            self.turn.notify_all()
+
+    def wait(self) -> None:
+        """Wait for the end. The errors are those of the fetch."""
+        with self.turn:
+            self.turn.wait_for(lambda: self.over)
+        if self.error is not None:
+            raise self.error
+
+
+class Courier:
+    """Brings files for the doors of one node."""
+
+    def __init__(self, node: Node, sources: Sources | None = None) -> None:
+        self._node, self._shelf = node, Shelf(node)
+        self._sources = sources or Line(node)
+        self._flights: dict[str, Flight] = {}
+        self._failed: dict[str, tuple[float, ConcordError]] = {}
+        self._turn = Lock()
+        self._seats = BoundedSemaphore(SEATS)
+
+    def may(self, repo: Repo) -> bool:
+        """Whether files of the repo can be asked for: it is public and open, and there is somebody to ask."""
+        return not repo.private and repo.gate == "open" and bool(self._sources(repo, self._node.settings, 1))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._flights)
+
+    def wait(self) -> None:
+        """Wait until nothing is on its way any more."""
+        while flights := list(self._flights.values()):
+            with suppress(ConcordError):
+                flights[0].wait()
+
+    def bring(self, repo: Repo, file: File) -> None:
+        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked."""
+        with self._seat():
+            self._flight(repo, file, 0).wait()
+
+    def read(self, repo: Repo, file: File, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a file while it comes. The errors are those of `bring`, before the first byte.
+
+        What was not bound to the commit before it came (a file without a Xet hash) is read only once all of it is here.
+        """
+        with self._seat():
+            flight = self._flight(repo, file, start)
+            if flight.fetch is not None and file.xet is not None:
+                with suppress(ConcordError):
+                    flight.fetch.started()
+                    return self._seated(flight.fetch.read(start, stop))
+            flight.wait()
+            return self._shelf.content.read(repo, file.sha256, start, stop)
+
+    def _seated(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        with self._seat():
+            yield from pieces
+
+    @contextmanager
+    def _seat(self) -> Iterator[None]:
+        """A place to wait in: not all threads of a node may wait for lines. BusyError if none is free."""
+        if not self._seats.acquire(blocking=False):
+            raise BusyError(f"{SEATS} are waiting for files of other nodes already. Try again in a moment")
+        try:
+            yield
+        finally:
+            self._seats.release()
+
+    def peek(self, repo: Repo, file: File, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, for a page: nothing else of a large file is fetched, and nobody is waited for long."""
+        self._check(repo, file)
+        if not file.large:
+            self.bring(repo, file)
+            return b"".join(self._shelf.content.read(repo, file.sha256, start, stop))
+        flight = self._flights.get(file.sha256)
+        if file.xet is None or flight is not None:
+            raise BusyError(f"{file.path} is on its way") if flight else MissingError(f"{file.path} can only be had whole")
+        hasty = replace(self._node.settings, pull_timeout=min(HASTY, self._node.settings.pull_timeout))
+        sources = self._sources(repo, hasty, 4 * HASTY)
+        how = How(span=(start, stop), patience=HASTY)
+        fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock(), how)
+        try:
+            with self._seat():
+                fetch.run()
+        except (MissingError, UnreachableError) as e:
+            self._fail(file, e)
+            raise
+        return b"".join(fetch.read(start, stop))
+
+    def repair(self, repo: Repo, file: File, place: int | None = None) -> None:
+        """Set aside the xorb at `place`, if it is damaged, and bring what is lost. DamagedError if that cannot be."""
+        chunks = self._node.chunks
+        entry = chunks.by_digest(file.sha256) if place is not None else None
+        for xorb in chunks.xorbs_of(entry.hash, place or 0, (place or 0) + 1) if entry else ():
+            try:
+                with suppress(MissingError):
+                    chunks.check_xorb(xorb)
+            except DamagedError:
+                chunks.set_aside(xorb)
+        chunks.salvage(self._node.clock())
+        try:
+            if repo.private or repo.gate != "open":
+                raise MissingError("the repo is not open, so no peer has its files")
+            self._begin(repo, file, 0, mend=True).wait()
+        except (MissingError, UnreachableError, ForgedError) as e:
+            raise DamagedError(f"{file.path} is damaged on this disk, and cannot be repaired now: {e}") from e
+
+    # Flights
+
+    def _check(self, repo: Repo, file: File) -> None:
+        """What may not be asked for, or was asked for in vain a moment ago. The errors are those of `bring`."""
+        self._node.blobs.check_allowed(file.sha256)
+        if repo.private or repo.gate != "open":
+            raise MissingError(f"the bytes of {file.path} are not on this node")
+        if file.size > self._node.settings.content_bytes:
+            raise MissingError(f"{file.path} is larger than all that this node keeps of other members' files")
+        at, error = self._failed.get(file.sha256, (0.0, None))
+        if error is not None and time.monotonic() - at < AGAIN:
+            raise error
+
+    def _flight(self, repo: Repo, file: File, first: int) -> Flight:
+        self._check(repo, file)
+        return self._begin(repo, file, first)
+
+    def _begin(self, repo: Repo, file: File, first: int, *, mend: bool = False) -> Flight:
+        """The flight of a file: the one that is under way, or a new one. BusyError if there are too many."""
+        with self._turn:
+            if file.sha256 in self._flights:
+                return self._flights[file.sha256]
+            if len(self._flights) >= FLIGHTS_MAX:
+                raise BusyError(f"{FLIGHTS_MAX} files are being fetched already. Try again in a moment")
+            sources = self._sources(repo, self._node.settings, PATIENCE)
+            fetch = None
+            if file.large:
+                how = How(first=first, mend=mend)
+                fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock(), how)
+            flight = self._flights[file.sha256] = Flight(fetch)
+        Thread(target=self._fly, args=(flight, repo, file, sources), name=f"fetch {file.path}", daemon=True).start()
+        return flight
+
+    def _fly(self, flight: Flight, repo: Repo, file: File, sources: list[Source]) -> None:
+        error: BaseException | None = None
+        try:
+            self._fetch(flight.fetch, repo, file, sources)
+            self._shelf.content.give(repo, [file.sha256])
+            if repo.id.owner not in self._node.holdings.hosted():
+                with self._node.private_writing() as db:
+                    kept.note(db, repo.root, file.sha256, file.size, self._node.clock())
+        except BaseException as e:  # noqa: BLE001  raised by everybody who waits
+            error = e
+        with self._turn:
+            del self._flights[file.sha256]
+        if isinstance(error, MissingError | UnreachableError):
+            self._fail(file, error)
+        flight.end(error)
+
+    def _fetch(self, fetch: Fetch | None, repo: Repo, file: File, sources: list[Source]) -> None:
+        wanted, blobs = _wanted(repo, file), self._node.blobs
+        try:
+            if fetch is not None:
+                self._run(fetch)
+                return
+        except MissingError:
+            pass  # nobody has a map of it; somebody may have it whole, such as a plain web server
+        had = blobs.have(file.sha256)
+        fetch_whole(blobs, wanted, sources)  # even if it is here: only who sends it shows that it is a file of this repo
+        if fetch is not None:
+            self._shelf.content.take(blobs.get(file.sha256), file.sha256, file.size)
+        if fetch is not None and not had:
+            blobs.discard(file.sha256, ANY_AGE)
+
+    def _run(self, fetch: Fetch) -> None:
+        """Fetch, and note with a peer that it sent something else than it said."""
+        try:
+            fetch.run()
+        finally:
+            for sender in fetch.senders:
+                if isinstance(sender.out, ForgedError):
+                    with self._node.private_writing() as db:
+                        peers.failed(db, sender.name, self._node.clock(), f"sent forged bytes: {sender.out}")
+
+    def _fail(self, file: File, error: ConcordError) -> None:
+        with self._turn:
+            if len(self._failed) >= FAILED_MAX:
+                self._failed.clear()
+            self._failed[file.sha256] = time.monotonic(), error
+
+
+def _wanted(repo: Repo, file: File) -> Wanted:
+    return Wanted(repo.root, file.sha256, file.size, file.xet)

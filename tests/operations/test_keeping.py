@@ -1,0 +1,278 @@
+"""Which files of others a node keeps: what is fetched ahead, at whose rate and hours, and what goes when there is too much."""
+
+import os
+import time
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from concord.config import Settings
+from concord.edges.peer import fetch
+from concord.edges.peer.pull import pull
+from concord.errors import ForgedError, MalformedError, MissingError, UnreachableError
+from concord.ledger.blobs import Hold
+from concord.node import Node
+from concord.operations import courier as couriers
+from concord.operations import keeping
+from concord.operations.courier import Courier, Line, Pace, Paced, Windowed, in_order
+from concord.operations.keeping import evict, keep, prefetch, sweep
+from concord.pillars.commons import File, Repo
+from concord.pillars.members import Profile
+from concord.private import kept, peers
+from concord.private.peers import Peer
+from concord.shelf import Draft, Shelf
+from concord.testing import NOW, Clock, NodeSource, everything, states
+from concord.testing import lines as lines_
+
+SIZE = 200_000
+DAY = 86_400
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PAUSE", 0.001)
+    monkeypatch.setattr(couriers, "AGAIN", 0)
+
+
+class World:
+    """A node whose members share repos, and one that has its logs."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.other = states.young(self.clock)
+        self.shelf = Shelf(self.other)
+        self.files: dict[str, tuple[Repo, File]] = {}
+        for member, name in (("ke", "words"), ("ke", "voices"), ("br", "seeds")):
+            for size in (SIZE, 1000):
+                self.share(member, name, size)
+        self.node = states.watching(self.other, self.clock)
+        self.line = lines_.Line(NodeSource(self.other))
+        self.courier = Courier(self.node, lambda _repo, _settings, _patience: [self.line])
+        self.mine = Shelf(self.node, self.courier)
+
+    def share(self, member: str, name: str, size: int) -> None:
+        origin = next(each for each in self.other.holdings.hosted() if each.startswith(f"{member}."))
+        known = [each for each in self.shelf.listed(None, origin) if each.name == name]
+        me = everything(origin)
+        repo = self.shelf.find(known[0], me) if known else self.shelf.open(me, "model", name, private=False)
+        content = os.urandom(size)
+        if size < SIZE:
+            file = self.shelf.keep(repo, "small", content)
+        else:
+            digest, _ = self.shelf.content.take([content], sha256(content).hexdigest(), size)
+            self.shelf.content.give(repo, [digest])
+            file = File(path="large", size=size, sha256=digest, xet=self.shelf.content.xet(digest))
+        self.shelf.commit(me, repo, Draft("main", "Share", put=[file]))
+        self.files[f"{member}/{name}/{file.path}"] = (repo, file)
+
+    def change(self, **settings: object) -> None:
+        self.node.settings = replace(self.node.settings, **settings)
+
+    def here(self) -> set[str]:
+        return {name for name, (repo, file) in self.files.items() if self.mine.have(repo, file)}
+
+    def read(self, name: str) -> None:
+        repo, file = self.files[name]
+        assert len(b"".join(self.mine.read(repo, file))) == file.size
+        self.courier.wait()
+        self.clock.now += 100
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("policy", "most", "came"),
+    [
+        ("demand", 0, set()),
+        ("", 0, set()),
+        ("ke", 0, {"ke/words/large", "ke/words/small", "ke/voices/large", "ke/voices/small"}),
+        ("ke/words, br", 0, {"ke/words/large", "ke/words/small", "br/seeds/large", "br/seeds/small"}),
+        ("all", SIZE - 1, {"ke/words/small", "ke/voices/small", "br/seeds/small"}),
+        ("words", 0, set()),
+    ],
+)
+def test_what_the_settings_name_comes_without_being_asked_for(world: World, policy: str, most: int, came: set[str]) -> None:
+    world.change(keep=policy, keep_bytes=most)
+    keep(world.node, world.courier)
+    assert world.here() == came
+    before = sum(world.line.sent.values())
+    keep(world.node, world.courier)
+    assert sum(world.line.sent.values()) == before
+
+
+def test_what_comes_ahead_never_pushes_out_what_is_there(world: World) -> None:
+    world.change(keep="all", content_bytes=SIZE + 2500)
+    keep(world.node, world.courier)
+    assert len(world.here()) == 3
+    with world.node.private_reading() as db:
+        assert kept.total(db) <= SIZE + 2500
+    assert evict(world.node).files == 0
+
+
+def test_what_was_read_longest_ago_goes_first(world: World) -> None:
+    names = ["ke/words/large", "ke/voices/large", "br/seeds/large", "br/seeds/small"]
+    for name in names:
+        world.read(name)
+    world.read(names[0])
+    world.change(content_bytes=SIZE + 1000)
+    done = evict(world.node)
+    assert (done.files, done.size) == (2, 2 * SIZE)
+    assert world.here() == {names[0], names[3]}
+    world.change(content_bytes=0)
+    _, file = world.files[names[3]]
+    world.node.blobs.hold(file.sha256, Hold(by="tester", reason="under review", at=NOW))
+    assert evict(world.node).files == 1
+    assert world.node.blobs.have(file.sha256)
+    live = {entry.hash for entry in [world.node.chunks.by_digest(each.sha256) for _, each in world.files.values()] if entry}
+    world.node.chunks.gc(live - live, (), world.clock.now + DAY)
+    assert not list((world.node.chunks.root / "xorbs").glob("??/*"))
+
+
+def test_what_was_dropped_is_had_again(world: World) -> None:
+    for name in ("ke/words/large", "ke/words/small"):
+        world.read(name)
+    world.change(content_bytes=0)
+    assert evict(world.node).files == 2
+    assert world.here() == set()
+    assert list(world.node.blobs.digests()) == []
+    world.change(content_bytes=1 << 30)
+    for name in ("ke/words/large", "ke/words/small"):
+        world.read(name)
+    assert world.here() == {"ke/words/large", "ke/words/small"}
+
+
+def test_what_is_larger_than_all_that_is_kept_is_not_fetched(world: World) -> None:
+    world.change(content_bytes=SIZE - 1)
+    repo, file = world.files["ke/words/large"]
+    with pytest.raises(MissingError, match="larger than all"):
+        world.mine.read(repo, file)
+    assert not world.line.sent
+
+
+def test_files_of_our_own_members_are_never_dropped(world: World) -> None:
+    repo, file = world.files["ke/words/large"]
+    world.other.settings = replace(world.other.settings, content_bytes=0)
+    assert evict(world.other).files == 0
+    assert world.shelf.have(repo, file)
+
+
+def test_what_nobody_went_on_with_for_a_week_is_swept_away(world: World) -> None:
+    repo, file = world.files["ke/words/large"]
+    world.courier.peek(repo, file, 0, 10)
+    (folder,) = [path for path in (world.node.chunks.root / "coming").iterdir() if path.is_dir()]
+    sweep(world.node)
+    assert folder.exists()
+    old = time.time() - keeping.UNFINISHED - 10
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (old, old))
+    sweep(world.node)
+    assert not folder.exists()
+
+
+def test_it_stops_when_it_is_told_to(world: World) -> None:
+    world.change(keep="all")
+    assert prefetch(world.node, world.courier, lambda: True) == 0
+    assert world.here() == set()
+
+
+# Rates, hours, order
+
+
+def test_a_pace_is_kept_by_all_who_share_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    now = [100.0]
+    monkeypatch.setattr(couriers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(couriers.time, "sleep", waited.append)
+    pace = Pace(1000)
+    repo, file = world.files["ke/words/small"]
+    path = f"peer/content/{repo.root}/{file.sha256}"
+    for _ in range(3):
+        assert len(b"".join(Paced(NodeSource(world.other), pace).part(path, 0, 1000))) == 1000
+    assert waited == pytest.approx([0, 1, 2])
+    now[0] += 10
+    Paced(NodeSource(world.other), pace).get(path, 5000)
+    assert waited[-1] == 0
+
+
+def test_outside_of_its_window_a_peer_sends_nothing_that_nobody_waits_for(world: World) -> None:
+    peer = Peer("http://x.example", 0, window="22:00-06:00")
+    repo, file = world.files["ke/words/small"]
+    path = f"peer/content/{repo.root}/{file.sha256}"
+    night = Windowed(NodeSource(world.other), peer, lambda: 23 * 3600)
+    assert len(night.get(path, 5000)) == 1000
+    hours = iter([23, 7])
+    closing = Windowed(NodeSource(world.other), peer, lambda: next(hours) * 3600).part(path, 0, 1000)
+    assert len(next(closing)) == 1000  # what came before it closed stays
+    with pytest.raises(UnreachableError, match="in its window only"):
+        next(closing)
+    day = Windowed(NodeSource(world.other), peer, lambda: 12 * 3600)
+    for ask in (lambda: day.get(path, 5000), lambda: list(day.stream(path, 0)), lambda: list(day.part(path, 0, 10))):
+        with pytest.raises(UnreachableError):
+            ask()
+
+
+def add(node: Node, url: str, **limits: object) -> None:
+    with node.private_writing() as db:
+        peers.add(db, url, NOW)
+        if limits:
+            peers.limit(db, url, limits.get("rate"), limits.get("window"))  # type: ignore[arg-type]
+
+
+def test_who_waits_is_not_bound_by_the_window_and_everybody_by_the_rate(world: World) -> None:
+    add(world.node, "http://one.example", rate=1000, window="22:00-06:00")
+    add(world.node, "http://two.example")
+    repo, _ = world.files["ke/words/small"]
+    world.clock.now = 12 * 3600
+    for waited_for, names in ((True, ["http://one.example", "http://two.example"]), (False, ["http://two.example"])):
+        found = Line(world.node, waited_for=waited_for)(repo, Settings(), 10)
+        assert [source.name for source in found] == names
+    world.clock.now = 23 * 3600
+    found = Line(world.node, waited_for=False)(repo, Settings(), 10)
+    assert [type(source) for source in found] == [Paced, Windowed]
+
+
+def test_the_node_of_the_owner_is_asked_first_then_who_answered_last(world: World) -> None:
+    for name in ("a", "b", "c", "home"):
+        add(world.node, f"http://{name}.example")
+    with world.node.private_writing() as db:
+        peers.answered(db, "http://a.example", NOW, 0)
+        peers.answered(db, "http://b.example", NOW + 5, 0)
+        peers.failed(db, "http://c.example", NOW, "no answer")
+    owner = world.files["ke/words/small"][0].id.owner
+    said = {"name": "Kenya", "country": "KE", "node": "http://home.example/"}
+    world.other.say(everything(owner), Profile, said)
+    pull(world.node, NodeSource(world.other))
+    order = [peer.url.partition("//")[2].partition(".")[0] for peer in in_order(world.node, owner)]
+    assert order == ["home", "b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    "window", ["", "22-06", "22:00", "24:00-06:00", "22:00-06:60", "22:00-22:00", "22:00 - 06:00", "２2:00-06:00"]
+)
+def test_a_window_that_is_none_is_refused(world: World, window: str) -> None:
+    add(world.node, "http://one.example")
+    with world.node.private_writing() as db, pytest.raises(MalformedError):
+        peers.limit(db, "http://one.example", None, window)
+
+
+def test_no_limit_is_set_for_who_is_no_peer(world: World) -> None:
+    with world.node.private_writing() as db, pytest.raises(MissingError):
+        peers.limit(db, "http://one.example", 5, None)
+
+
+def test_who_forges_is_noted_with_the_peer(world: World) -> None:
+    forger = lines_.Line(
+        NodeSource(world.other), forge=lambda path, place: "/xorbs/" in path and "." not in path and place in (-1, 50)
+    )
+    forger.name = "http://forger.example"
+    add(world.node, forger.name)
+    repo, file = world.files["ke/words/large"]
+    with pytest.raises(ForgedError):
+        Courier(world.node, lambda _repo, _settings, _patience: [forger]).bring(repo, file)
+    with world.node.private_reading() as db:
+        (peer,) = peers.everyone(db)
+    assert "forged" in (peer.error or "")
