@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from concord.cli import blob, bundle, charter, commons, export_repo, log, member, node, peer, person, proof, record, token
+from concord.cli import blob, bundle, charter, commons, content, export_repo, log, member, node, peer, person, proof, record, token
 
 app = typer.Typer(
     name="concord",
@@ -33,6 +33,7 @@ def root(
 
 
 node.register(app)
+content.register(app)
 export_repo.register(commons.app)
 for name, group in (
     ("member", member.app),

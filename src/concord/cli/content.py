@@ -1,0 +1,80 @@
+"""Files of repos: pull them into the cache of the usual clients."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from concord.cli.shell import Shell, command, when
+
+if TYPE_CHECKING:
+    from concord.operations.cache import Target
+    from concord.operations.pulling import Heard
+
+
+class KindOf(StrEnum):
+    """The kinds of repos."""
+
+    model = "model"
+    dataset = "dataset"
+    space = "space"
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands at the top."""
+    command(app, "pull")(pull)
+
+
+def pull(
+    shell: Shell,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="The repo, such as nairobi/words.")],
+    revision: Annotated[str, typer.Option(metavar="REV", help="A branch, tag or commit.")] = "main",
+    type_: Annotated[KindOf, typer.Option("--type", metavar="TYPE", help="model, dataset or space.")] = KindOf.model,
+    include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only files like this; may be repeated.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="No files like this; may be repeated.")] = None,
+    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="The cache to fill; otherwise the usual one.")] = None,
+    local_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A plain folder in place of a cache.")] = None,
+    from_: Annotated[list[str] | None, typer.Option("--from", metavar="URL", help="Ask this node; may be repeated.")] = None,
+) -> None:
+    """Pull a repo's files from several nodes at once, into the cache that the Hub's clients read, going on where it was cut."""
+    from concord.errors import SettingsError
+    from concord.operations import pulling
+    from concord.operations.pulling import Wish
+    from concord.shelf import Shelf
+
+    if cache and local_dir:
+        raise SettingsError("fill a cache (--cache) or a folder (--local-dir), not both")
+    node, wish = shell.node(), Wish(include or (), exclude or (), from_ or ())
+    with shell.progress("hearing") as progress:
+        heard = pulling.hear(node, wish, progress)
+    _tell(shell, heard)
+    courier = pulling.courier_for(node, wish)
+    shelf = Shelf(node, courier)
+    found = pulling.find(shelf, type_.value, repo, shell.admin(node) if node.holdings.hosted() else None)
+    at = found.find(revision)
+    target = _target(type_.value, repo, at.oid, cache, local_dir)
+    with shell.progress("pulling") as progress:
+        done = pulling.pull(shelf, found, at, target, wish, progress)
+        if done.wrong:
+            raise pulling.complaint(done)
+        pulling.settle(node, courier, found, at, target, None if revision == at.oid else revision)
+    told = {"repo": repo, "revision": at.oid, "folder": str(target.folder), "files": done.files, "bytes": done.size}
+    told |= {"written": done.written, "as_of": heard.as_of}
+    shell.result(told, f"{target.folder}\n{done.files} files of {repo} at {at.oid[:12]}, {done.written} of them new here")
+
+
+def _target(kind: str, name: str, oid: str, cache: Path | None, local_dir: Path | None) -> "Target":
+    import os
+
+    from concord.operations.cache import Cache, Folder, standard
+
+    return Folder(local_dir, oid) if local_dir else Cache(cache or standard(os.environ), kind, name, oid)
+
+
+def _tell(shell: Shell, heard: "Heard") -> None:
+    """Say who did not answer, and, if nobody did, how old what is here is."""
+    for url, words in heard.wrong.items():
+        shell.note(f"{url}: {words}")
+    if not heard.answered:
+        shell.note("nobody was heard, so this is as of " + (when(heard.as_of) if heard.as_of else "what is here"))

@@ -1,0 +1,173 @@
+"""Pulling a repo: its files, from several nodes at once, into the cache that the usual clients read.
+
+1. The logs come first, from every peer that answers, so that the newest revision is known. If none does, what is here counts, and
+   the result says as of when.
+2. Each file that the target lacks is read from the store of this node, which fetches what it lacks chunk by chunk from whoever has
+   it. What came stays, however the run ends, so that the next one asks only for the rest.
+3. The snapshot gets its links, its receipt, and last its ref.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from threading import Lock
+
+from concord.config import Settings
+from concord.edges.peer.pull import pull as pull_logs
+from concord.edges.peer.source import HttpSource, Source
+from concord.errors import ConcordError, MissingError, RefusedError, StorageError, UnreachableError
+from concord.node import Node
+from concord.operations import keeping, receipts
+from concord.operations.cache import Target
+from concord.operations.courier import Courier, Line
+from concord.operations.upkeep import pull_from
+from concord.pillars.commons import File, Repo, Revision
+from concord.pillars.commons.records import Kind
+from concord.private import peers
+from concord.private.people import Speaker
+from concord.shelf import Shelf
+
+FILES = 4  # that are on their way at a time
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to pull: files whose path fits one of `include` (none: all) and none of `exclude`, as `fnmatch` reads them.
+
+    `sources` are addresses to ask instead of the peers of the node (none: the peers).
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    sources: Sequence[str] = ()
+
+    def has(self, path: str) -> bool:
+        """Whether a file is wanted.
+
+        >>> Wish(include=["*.json", "data/"]).has("data/a.bin"), Wish(exclude=["*.bin"]).has("a.bin")
+        (True, False)
+        """
+        included = not self.include or any(_fits(path, pattern) for pattern in self.include)
+        return included and not any(_fits(path, pattern) for pattern in self.exclude)
+
+
+@dataclass
+class Heard:
+    """How the pull of the logs went: who answered, what went wrong with the others, and as of when what is here is."""
+
+    answered: list[str] = field(default_factory=list)
+    wrong: dict[str, str] = field(default_factory=dict)
+    as_of: int | None = None
+
+
+@dataclass
+class Pulled:
+    """What was pulled: how many files and bytes the revision has of those wanted, how many were written, and what went wrong."""
+
+    files: int = 0
+    size: int = 0
+    written: int = 0
+    wrong: dict[str, ConcordError] = field(default_factory=dict)
+
+
+def hear(node: Node, wish: Wish, progress: Progress) -> Heard:
+    """Pull the logs from every source. MissingError if there is none to ask."""
+    with node.private_reading() as db:
+        known = {peer.url: peer.answered for peer in peers.everyone(db)}
+    heard = Heard()
+    for url in wish.sources or known:
+        try:
+            if url.rstrip("/") in known:
+                pull_from(node, url.rstrip("/"), progress)
+            else:
+                pull_logs(node, HttpSource(url, node.settings), progress)
+            heard.answered.append(url)
+        except ConcordError as e:
+            heard.wrong[url] = str(e)
+    heard.as_of = node.clock() if heard.answered else max((at for at in known.values() if at), default=None)
+    return heard
+
+
+def courier_for(node: Node, wish: Wish) -> Courier:
+    """Who brings the files: from the sources that were named, or from the peers."""
+    if not wish.sources:
+        return Courier(node)
+    line = Line(node)
+    with node.private_reading() as db:
+        known = {peer.url: peer for peer in peers.everyone(db)}
+    named = [known.get(url.rstrip("/"), peers.Peer(url, 0)) for url in wish.sources]
+
+    def sources(_repo: Repo, settings: Settings, patience: int) -> list[Source]:
+        return [line.source(peer, settings, patience) for peer in named]
+
+    return Courier(node, sources)
+
+
+def find(shelf: Shelf, kind: Kind, name: str, asker: Speaker | None) -> Repo:
+    """The repo that clients call `name`. MissingError if there is none; RefusedError if its files are not for `asker`."""
+    namespace, slash, rest = name.partition("/")
+    if not slash or "/" in rest:
+        raise MissingError(f"{name[:200]!r} is not the id of a repo, such as nairobi/words")
+    repo = shelf.find(shelf.repo_id(kind, namespace, rest), asker)
+    if not shelf.may_read(repo, asker):
+        raise RefusedError(f"{name} is given to those whom its owner admits. Ask there, then download it from the owner's node")
+    return repo
+
+
+def pull(shelf: Shelf, repo: Repo, revision: Revision, target: Target, wish: Wish, progress: Progress) -> Pulled:
+    """Pull the files of a revision into a target; what goes wrong with one stops no other. StorageError if the disk refuses."""
+    wanted = [file for path, file in sorted(shelf.tree(repo, revision).items()) if wish.has(path)]
+    done = Pulled(len(wanted), sum(file.size for file in wanted))
+    counted, turn = 0, Lock()
+    alone = {file.sha256: Lock() for file in wanted}  # two paths may have the same bytes
+
+    def came(name: str, count: int) -> None:
+        nonlocal counted
+        with turn:
+            counted += count
+            progress(name, counted, done.size)
+
+    def one(file: File) -> bool:
+        with alone[file.sha256]:
+            here = target.has(file)
+            if here:
+                came(file.path, file.size)
+            else:
+                target.put(file, shelf.read(repo, file), lambda count: came(file.path, count))
+            target.link(file)
+            return not here
+
+    with ThreadPoolExecutor(FILES) as pool:
+        for file, written in [(file, pool.submit(one, file)) for file in wanted]:
+            try:
+                done.written += written.result()
+            except StorageError:
+                pool.shutdown(cancel_futures=True)
+                raise
+            except ConcordError as e:
+                done.wrong[file.path] = e
+    return done
+
+
+def settle(node: Node, courier: Courier, repo: Repo, revision: Revision, target: Target, ref: str | None) -> None:
+    """Once all files are there: the receipt, the ref, and what is too much for this node goes."""
+    courier.wait()
+    if not repo.private:
+        receipts.save(node, repo, revision, target.notes, alone=target.alone)
+    target.finish(ref)
+    keeping.evict(node)
+
+
+def complaint(done: Pulled) -> ConcordError:
+    """What to say of files that did not come."""
+    path, error = next(iter(done.wrong.items()))
+    more = f", and {len(done.wrong) - 1} more" if len(done.wrong) > 1 else ""
+    words = f"{len(done.wrong)} of {done.files} files did not come; what came stays. {path}{more}: {error}"
+    return UnreachableError(words) if isinstance(error, UnreachableError) else MissingError(words)
+
+
+def _fits(path: str, pattern: str) -> bool:
+    return fnmatchcase(path, pattern + "*" if pattern.endswith("/") else pattern)
