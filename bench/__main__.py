@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import append, catch_up, chunks, downloads, pages, uploads
+from bench import append, catch_up, chunks, downloads, pages, pull, uploads
 from bench.figure import Figure
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +27,7 @@ SUITES = {
     "chunks": chunks.run,
     "downloads": downloads.run,
     "pages": pages.run,
+    "pull": pull.run,
     "uploads": uploads.run,
 }
 
