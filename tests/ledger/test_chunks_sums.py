@@ -217,3 +217,28 @@ def test_runs_are_of_about_one_mebibyte() -> None:
     assert [end - start for start, end in runs] == [10, 10, 10, 10]
     assert all(end == start for (_, end), (start, _) in pairwise(runs))
     assert HEADER_SIZE == 8 and reader.Held(table, ()).is_plain(0, 40)
+
+
+def test_a_xorb_under_the_name_of_another_is_damaged(chunks: Chunks) -> None:
+    chunks.ingest([NOISE], NOW)
+    path = the_xorb(chunks)
+    raw = path.read_bytes()
+    other = chunks.root / "xorbs" / "ab" / ("ab" * 32)
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(raw)
+    with pytest.raises(DamagedError, match="of another xorb"):
+        again(chunks).check_xorb(other.name, deep=False)
+    other.unlink()
+
+
+def test_sums_do_not_make_a_footer_right(chunks: Chunks) -> None:
+    chunks.ingest([NOISE], NOW)
+    path = the_xorb(chunks)
+    raw = path.read_bytes()
+    size = sums.length(raw[-sums.END_SIZE :])
+    length = int.from_bytes(raw[-size - 4 : -size], "little") + 4
+    footer = bytearray(raw[-size - length : -size])
+    footer[60] ^= 1  # in the hash of the first chunk, with a sum that fits
+    forged = sums.trailer(sums.parse(raw[-size:], raw[-size - length : -size]) or (), bytes(footer))
+    path.write_bytes(raw[: -size - length] + bytes(footer) + forged)
+    assert [each.kind for each in again(chunks).verify(deep=True)] == ["xorb"]

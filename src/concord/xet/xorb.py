@@ -203,16 +203,21 @@ def footer_size(count: int) -> int:
 
 def parse_footer(raw: bytes) -> Table:
     """The table that a footer says. MalformedError unless footer(parse_footer(raw)) == raw, and it could be one."""
-    count, rest = divmod(len(raw) - footer_size(0), HASH_SIZE + 8)
-    if rest or not 0 < count <= CHUNKS_MAX:
-        raise MalformedError(f"{len(raw)} bytes, which no footer of a xorb has")
-    start = 8 + HASH_SIZE + 12
-    hashes = raw[start : start + count * HASH_SIZE]
-    numbers = struct.unpack_from(f"<{2 * count}I", raw, start + count * HASH_SIZE + 12)
-    table = Table(hashes, numbers[:count], numbers[count:])
+    table, _ = read_footer(raw)
     if footer(table) != raw:
         raise NotCanonicalError("a footer that does not say what its chunks say")
     for column, most in ((table.stops, CHUNK_MAX + HEADER_SIZE), (table.ends, CHUNK_MAX)):
         if not all(0 < later - earlier <= most for earlier, later in pairwise((0, *column))):
             raise MalformedError("a footer with chunks of impossible size")
     return table
+
+
+def read_footer(raw: bytes) -> tuple[Table, bytes]:
+    """The table and the hash of the xorb that a footer says, for who knows that `footer` made it: nothing is computed anew."""
+    count, rest = divmod(len(raw) - footer_size(0), HASH_SIZE + 8)
+    if rest or not 0 < count <= CHUNKS_MAX:
+        raise MalformedError(f"{len(raw)} bytes, which no footer of a xorb has")
+    start = 8 + HASH_SIZE + 12
+    hashes = raw[start : start + count * HASH_SIZE]
+    numbers = struct.unpack_from(f"<{2 * count}I", raw, start + count * HASH_SIZE + 12)
+    return Table(hashes, numbers[:count], numbers[count:]), raw[8 : 8 + HASH_SIZE]

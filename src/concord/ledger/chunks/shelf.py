@@ -15,7 +15,7 @@ from concord.ledger.chunks.reader import Held, Reader, damaged
 from concord.ledger.storage.files import TEMPORARY, told
 from concord.tlog.errors import ForgedError
 from concord.xet.hashes import spell, unspell
-from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, verified
+from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, read_footer, verified
 
 TABLES = 64  # of xorbs that are kept in memory: some 100 KiB each
 DAMAGED = ".damaged"
@@ -226,15 +226,26 @@ def _read_end(file: BinaryIO, name: bytes) -> Held:
     if not 4 < length <= last:
         raise damaged(path, "its footer is not what was written")
     try:
-        table = parse_footer(end[last - length : last])
+        held, root = _said(end[last - length : last], end[last:])
     except MalformedError as e:
         raise damaged(path, "its footer is not what was written") from e
-    if table.root != name or table.stops[-1] != size - more - length:
+    if root != name or held.table.stops[-1] != size - more - length:
         raise damaged(path, "its footer is that of another xorb")
-    found = sums.parse(end[last:], end[last - length : last]) if more else ()
-    if found is None or len(found) not in (0, len(table)):
-        raise damaged(path, "its footer is not what was written")
-    return Held(table, found)
+    return held
+
+
+def _said(footer: bytes, trailer: bytes) -> tuple[Held, bytes]:
+    """What a footer says, and the hash of its xorb. With a sum it is believed, without one computed from the chunks' hashes."""
+    if not trailer:
+        table = parse_footer(footer)
+        return Held(table, ()), table.root
+    found = sums.parse(trailer, footer)
+    if found is None:
+        raise MalformedError("a footer that its sum does not fit")
+    table, root = read_footer(footer)
+    if len(found) != len(table):
+        raise MalformedError("as many sums as another footer has chunks")
+    return Held(table, found), root
 
 
 def _make_folder(folder: Path) -> None:

@@ -318,6 +318,8 @@ class Chunks:
     def check_xorb(self, name: str, *, deep: bool = True) -> None:
         """DamagedError if a stored xorb is not what was written."""
         with self._shelf.reader(unspell(name)) as reader:
+            if deep and reader.held.table.root != unspell(name):
+                raise damaged(reader.path, "its footer is that of another xorb")
             if deep:
                 reader.check()
 
