@@ -17,6 +17,7 @@ from bench.serving import Client, Server, curl, nginx, node, olah, prepared, wri
 SIZE_MAX = 1 << 30  # bytes
 EACH = 1100  # bytes for each record that is asked for
 TURNS = 3
+LARGE = 16 << 20  # bytes of a file that is worth measuring more than once
 REPO = "bench/large"
 FILE = "large.bin"
 PATH = f"{REPO}/resolve/main/{FILE}"
@@ -53,7 +54,7 @@ def run(folder: Path, records: int) -> list[Figure]:
 
 
 def _raw(ours: Server, plain: Server | None, size: int) -> list[Figure]:
-    sent, other = _both(lambda server: curl(f"{server.url}/{PATH}"), ours, plain)
+    sent, other = _both(lambda server: curl(f"{server.url}/{PATH}"), ours, plain, _turns(size))
     peer = "nginx, sendfile" if other else f"nginx {MISSING}"
     gigabytes, megabytes = size / 1e9, size / 1e6
     return [
@@ -80,8 +81,8 @@ def _clients(folder: Path, ours: Server, plain: Server | None, token: str, size:
     def download(server: Server, *, xet: bool = False) -> float:
         return Client(folder / "down", server.url, token, xet=xet).hf("download", REPO, FILE)
 
-    sent, other = _both(download, ours, plain)
-    chunks = min(download(ours, xet=True) for _ in range(TURNS - 1))
+    sent, other = _both(download, ours, plain, _turns(size))
+    chunks = min(download(ours, xet=True) for _ in range(_turns(size)))
     peer = "from nginx" if other else f"nginx {MISSING}"
     bound = 1.1 * other.seconds if other else 1.1 * (1 + size / 100e6)
     return [
@@ -94,16 +95,16 @@ def _mirrored(folder: Path, ours: Server, size: int) -> Figure:
     with olah(folder, ours.url) as mirror:
         if mirror:
             curl(f"{mirror.url}/{PATH}")
-        sent, other = _both(lambda server: curl(f"{server.url}/{PATH}"), ours, mirror)
+        sent, other = _both(lambda server: curl(f"{server.url}/{PATH}"), ours, mirror, _turns(size))
     rate = size / 1e6 / other.seconds if other else None
     peer = "olah, from its cache" if other else "olah (make bench prepares it)"
     return Figure("download by curl, beside a mirror", size / 1e6 / sent.seconds, "MB/s", (">=", rate or 800), peer, rate)
 
 
-def _both(download: Callable[[Server], float], ours: Server, other: Server | None) -> tuple[Sent, Sent | None]:
+def _both(download: Callable[[Server], float], ours: Server, other: Server | None, turns: int) -> tuple[Sent, Sent | None]:
     """In turns, so that what else the machine does falls on both."""
     mine, theirs = list[Sent](), list[Sent]()
-    for _ in range(TURNS):
+    for _ in range(turns):
         for server, sent in ((ours, mine), (other, theirs)):
             if server:
                 before = server.cpu()
@@ -113,6 +114,10 @@ def _both(download: Callable[[Server], float], ours: Server, other: Server | Non
 
 def _best(sent: list[Sent]) -> Sent:
     return Sent(min(each.seconds for each in sent), min(each.cpu for each in sent))
+
+
+def _turns(size: int) -> int:
+    return TURNS if size > LARGE else 1
 
 
 def _told(size: int) -> str:

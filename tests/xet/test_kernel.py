@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -31,8 +33,33 @@ def compiler() -> str:
     return found
 
 
-def test_where_there_is_a_compiler_its_kernel_is_used(compiler: str) -> None:
+@pytest.mark.skipif(not Path(native.LIBRARY).exists(), reason="nothing was compiled when Concord was installed")
+def test_what_was_compiled_is_used() -> None:
     assert kernel.kernel().name == "compiled"
+
+
+@pytest.fixture
+def hook() -> ModuleType:
+    """What compiles at installation."""
+    pytest.importorskip("hatchling")
+    spec = spec_from_file_location("hook", Path(__file__).parents[2] / "requirements" / "native.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_hook_compiles_what_is_used(compiler: str, hook: ModuleType, tmp_path: Path) -> None:
+    assert hook._compiled(SOURCE, tmp_path / "library")
+    assert native.load(str(tmp_path / "library")) is not None
+
+
+def test_no_installation_fails_for_want_of_a_compiler(
+    hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler --at-all")
+    assert not hook._compiled(SOURCE, tmp_path / "library")
+    assert "native.c was not compiled" in capsys.readouterr().err
 
 
 def compiled(compiler: str, source: str, folder: Path) -> str:
@@ -95,6 +122,9 @@ def test_chunks_end_where_the_hash_allows_it_as_soon_as_it_does(by: Kernel) -> N
     assert by.cutter(201, MOST)(memoryview(content), 200, len(content)) == [201]
 
 
-def test_the_window_has_what_is_looked_at() -> None:
-    with pytest.raises(RuntimeError):
-        native.load() and kernel.kernel().cutter(LEAST, MOST)(memoryview(bytearray(10)), 0, 11)
+def test_the_window_has_what_is_looked_at(compiler: str, tmp_path: Path) -> None:
+    found = native.load(compiled(compiler, SOURCE.read_text(), tmp_path))
+    assert found is not None
+    for scanned, filled in ((0, 11), (5, 4)):
+        with pytest.raises(RuntimeError):
+            found.cutter(LEAST, MOST)(memoryview(bytearray(10)), scanned, filled)
