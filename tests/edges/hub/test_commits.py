@@ -1,6 +1,7 @@
 """Commits as clients make them, and all that they can get wrong; racing, repeated, too large, cut off."""
 
 import json
+import re
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -101,8 +102,11 @@ def test_a_line_that_is_not_as_it_should_be_stops_the_whole_commit(repo: str, ow
 
 
 def test_names_that_differ_in_case_are_different_files(repo: str, owner: Person) -> None:
-    owner.commit(repo, file("a", b"1"), file("A", b"2"))
+    assert "X-HF-Warning" not in owner.commit(repo, file("a", b"1"), file("b", b"1")).headers
+    warned = owner.commit(repo, file("A", b"2"), file("Ä"), file("ä")).headers["X-HF-Warning"]
+    assert re.fullmatch("paths; (a and A|A and a|.*xe4 and .*xc4|.*xc4 and .*xe4) differ in capitals alone. .*", warned)
     assert [owner.get(f"/{repo}/resolve/main/{name}").text for name in "aA"] == ["1", "2"]
+    assert "X-HF-Warning" not in owner.commit(repo, file("b", b"2")).headers
 
 
 def test_a_path_twice_is_refused(repo: str, owner: Person) -> None:

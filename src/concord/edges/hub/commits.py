@@ -18,12 +18,12 @@ from starlette.responses import Response
 
 from concord.edges.hub import refs
 from concord.edges.hub.asking import Ask, answer
-from concord.edges.hub.failures import OutdatedError
+from concord.edges.hub.failures import OutdatedError, one_line
 from concord.edges.hub.shapes import README
 from concord.errors import MalformedError, MissingError, StaleError, TooLargeError
 from concord.pillars.commons import Card, File, Repo, Revision, attributes
 from concord.pillars.commons.card import card, faults, matter
-from concord.pillars.commons.tree import check_path, git_blob, git_oid
+from concord.pillars.commons.tree import check_path, clashes, git_blob, git_oid
 from concord.private.people import Speaker
 from concord.shelf import Draft
 
@@ -124,7 +124,7 @@ def commit(ask: Ask, body: Iterator[bytes]) -> Response:
         revision = ask.hub.shelf.commit(speaker, repo, draft)
     except StaleError as e:
         raise OutdatedError(f"{e}. Look at what is there now, and commit again", 0) from e
-    return answer(_made(ask, repo, revision), headers=ask.provenance(revision))
+    return answer(_made(ask, repo, revision), headers=ask.provenance(revision) | _warned(ask, repo, revision, draft))
 
 
 def validate(ask: Ask) -> Response:
@@ -273,6 +273,15 @@ def _propose(ask: Ask, speaker: Speaker, repo: Repo, draft: Draft) -> Response:
 def _made(ask: Ask, repo: Repo, revision: Revision) -> dict[str, Any]:
     url = f"{ask.base}{ask.address(repo)}/commit/{revision.oid}"
     return {"success": True, "commitOid": revision.oid, "commitUrl": url, "hookOutput": ""}
+
+
+def _warned(ask: Ask, repo: Repo, revision: Revision, draft: Draft) -> dict[str, str]:
+    """What the client logs, if what was put differs from another file in capitals alone."""
+    found = clashes(ask.hub.shelf.tree(repo, revision), [file.path for file in draft.put])
+    if not found:
+        return {}
+    words = f"{found[0][0]} and {found[0][1]} differ in capitals alone. Many disks take them for one file, and keep the last"
+    return {"X-HF-Warning": one_line(f"paths; {words}")}
 
 
 def _now(file: File | None) -> dict[str, str]:

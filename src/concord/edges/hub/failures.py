@@ -94,7 +94,7 @@ def tell(error: Exception, status: int, words: str) -> Response:
     if isinstance(error, TakenError) and error.url:
         body["url"] = error.url
     answer = Response(msgspec.json.encode(body), status, media_type="application/json")
-    answer.headers["X-Error-Message"] = _line(_message(error, words))
+    answer.headers["X-Error-Message"] = one_line(_message(error, words))
     code = getattr(error, "code", None)
     if code is not None:
         answer.headers["X-Error-Code"] = code
@@ -112,7 +112,7 @@ def _message(error: Exception, words: str) -> str:
     return words
 
 
-def _line(words: str) -> str:
-    """As a header can carry it."""
+def one_line(words: str) -> str:
+    """Words as a header can carry them."""
     plain = " ".join(words.split()).encode("ascii", "backslashreplace").decode()
     return "".join(char if char.isprintable() else "?" for char in plain)[:WORDS_MAX]

@@ -127,6 +127,16 @@ def fits(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(path.lower(), pattern) for pattern in patterns)
 
 
+def clashes(tree: Tree, paths: Iterable[str]) -> list[tuple[str, str]]:
+    """Which of these paths differ from others of the tree in capitals alone. They are two files, which many disks take for one.
+
+    >>> clashes(dict.fromkeys(["README.md", "readme.md", "a"]), ["readme.md", "a"])
+    [('README.md', 'readme.md')]
+    """
+    folded = {path.casefold(): path for path in paths}
+    return [(path, folded[alike]) for path in tree if folded.get(alike := path.casefold(), path) != path]
+
+
 def git_blob(content: bytes) -> str:
     """The hash that git gives to a file of this content (hex): git's objects, chapter 10.2 of its book."""
     return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
