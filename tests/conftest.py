@@ -1,7 +1,8 @@
 """What tests share: known answers of other projects, how patient hypothesis is, and how a stranger reads a log."""
 
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from concord.ledger.identity import IDENTITY_MARK, read_chain
 from concord.ledger.mirror import signed_by
 from concord.ledger.tree import Tree
 from concord.operations import demonstrate
+from concord.testing.processes import mount
 from concord.tlog import merkle, tile
 from concord.tlog.tile import EMPTY_EDGE
 
@@ -61,3 +63,13 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo(founded: Path, tmp_path: Path) -> Path:
     """A copy of it of one's own."""
     return shutil.copytree(founded, tmp_path / "home")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of sixteen megabytes."""
+    (tmp_path / "disk").mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=16m", "none", tmp_path / "disk"):
+        pytest.skip("nothing can be mounted here")
+    yield tmp_path / "disk"
+    subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)

@@ -18,7 +18,7 @@ from concord.pillars.members import Profile
 from concord.reading import Filter, list_records
 from concord.testing import NodeSource, everything, make_charter, make_member
 from concord.testing.imposter import Imposter, http
-from concord.testing.processes import command, concord, environment, serve
+from concord.testing.processes import command, concord, environment, mount, serve
 from concord.testing.terminal import run
 
 DAY = 86_400
@@ -34,21 +34,6 @@ def sizes(home: Path) -> dict[str, int]:
 
 
 # A small disk
-
-
-def mount(*words: str | Path) -> bool:
-    program = shutil.which("mount")
-    return program is not None and subprocess.run([program, *words], capture_output=True, check=False).returncode == 0
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of sixteen megabytes."""
-    (tmp_path / "disk").mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=16m", "none", tmp_path / "disk"):
-        pytest.skip("nothing can be mounted here")
-    yield tmp_path / "disk"
-    subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
 
 
 def fill(disk: Path) -> Path:

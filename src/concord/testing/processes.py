@@ -11,6 +11,7 @@ with serve(home) as node:
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -70,6 +71,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def mount(*words: str | Path) -> bool:
+    """Mount something; whether that worked, which it does only where one may."""
+    program = shutil.which("mount")
+    line = [str(program), *map(str, words)]
+    return program is not None and subprocess.run(line, capture_output=True, check=False).returncode == 0  # noqa: S603  mount, found
 
 
 def until(happened: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

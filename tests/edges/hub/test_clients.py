@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from clients import VERSIONS, WAYS, Client, meeting, prepared
 
 from concord.content import Content
 from concord.home import open_home
@@ -17,9 +17,6 @@ from concord.operations import demonstration
 from concord.testing.processes import PATIENCE, Serving, free_port, serve, until
 from concord.testing.terminal import run
 
-ROOT = Path(__file__).parents[3]
-VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-[0-9]*.txt"))
-WAYS = ("plain", "xet")  # large files whole or in parts (LFS), and chunk by chunk
 JOURNEYS = "whoami_and_repos upload_and_download large_folder many_parts commits talk finding gates file_system".split()
 LIBRARIES = "datasets_load datasets_stream datasets_push configuration_and_tokenizer safetensors_read pandas_read_and_write".split()
 WEIGHTS = "transformers_pipeline weights_give_the_numbers_of_the_card".split()
@@ -39,55 +36,6 @@ def node(home: Path) -> Iterator[Serving]:
 @pytest.fixture(scope="module")
 def token(home: Path) -> str:
     return run("token", "create", home=home).out.strip()
-
-
-@dataclass(frozen=True)
-class Client:
-    """A client library, installed in `place`, and the environment in which it meets the node."""
-
-    place: Path
-    env: dict[str, str]
-
-    @property
-    def tag(self) -> str:
-        """What tells its repos from those of others."""
-        return f"{self.place.name.replace('.', '-')}-{self.env['JOURNEY_WAY']}"
-
-    def python(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
-        return self.run(self.place / "bin" / "python", *words)
-
-    def hf(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
-        return self.run(self.place / "bin" / "hf", *words)
-
-    def run(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(list(map(str, words)), env=self.env, capture_output=True, timeout=2 * PATIENCE, check=False)
-        assert done.returncode == 0, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
-        return done
-
-
-def prepared(name: str) -> Path:
-    """Where `make clients` put a client; the test is skipped if it did not."""
-    place = ROOT / ".venv" / "clients" / name
-    if not (place / "bin" / "python").exists():
-        pytest.skip(f"the client {name} is not prepared: say `make clients`")
-    return place
-
-
-def meeting(url: str, token: str, folder: Path, way: str) -> dict[str, str]:
-    """The environment in which a client meets a node, and leaves nothing but in `folder`."""
-    return {
-        "HF_ENDPOINT": url,
-        "HF_HOME": str(folder / "hf"),
-        "HF_TOKEN": token,
-        "HF_HUB_DISABLE_XET": "0" if way == "xet" else "1",
-        "JOURNEY_WAY": way,
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "HOME": str(folder),
-        "PATH": os.environ["PATH"],
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 @pytest.fixture(params=[(version, way) for version in VERSIONS for way in WAYS], ids="-".join)
