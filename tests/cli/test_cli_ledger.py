@@ -67,12 +67,12 @@ def test_who_is_not_there_is_told(line: list[str], founded: Path) -> None:
 
 def test_record_list(founded: Path) -> None:
     rows = records(founded)
-    assert len(rows) == 32
+    assert len(rows) == 38
     assert {"at", "member", "index", "type", "says", "state", "origin", "leaf"} == set(rows[0])
     assert all(TIME.fullmatch(str(row["at"])) for row in rows)
     assert rows == sorted(rows, key=lambda row: str(row["at"]), reverse=True)
     shown = run("record", "list", home=founded).out.splitlines()
-    assert len(shown) == 33
+    assert len(shown) == 39
 
 
 def test_record_list_takes_what_is_asked_for(founded: Path) -> None:

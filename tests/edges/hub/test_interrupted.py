@@ -18,6 +18,7 @@ from concord.testing.terminal import run
 REPO = "example-ke/interrupted"
 RATE = 24 << 20  # bytes a second
 SLACK = 3 << 20  # bytes that a client sends besides files
+IMPATIENT = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms"}  # or it goes on for minutes
 FILES = {"plain": (8, 6 << 20), "xet": (1, 150 << 20)}  # of each way: how many files, and their size
 
 
@@ -146,7 +147,7 @@ def test_a_disk_that_fills_while_files_come_is_told_and_nothing_is_seen_of_them(
     (tmp_path / "small.bin").write_bytes(os.urandom(1 << 20))
     with serve(home, pull_every=0) as node:
         opened(node, token)
-        client = Client(prepared(version), meeting(node.url, token, tmp_path, way))
+        client = Client(prepared(version), meeting(node.url, token, tmp_path, way) | IMPATIENT)
         tried = client.tried("hf", "upload", REPO, tmp_path / "large.bin", "large.bin")
         assert tried.returncode != 0
         assert b"507" in tried.stdout + tried.stderr
