@@ -51,9 +51,9 @@ class Client:
         return [str(self.place / "bin" / program), *map(str, words)]
 
 
-def prepared(name: str) -> Path:
-    """Where `make clients` put a client; the test is skipped if it did not."""
-    place = ROOT / ".venv" / "clients" / name
+def prepared(name: str, kind: str = "clients") -> Path:
+    """Where `make clients` put a client, or a peer; the test is skipped if it did not."""
+    place = ROOT / ".venv" / kind / name
     if not (place / "bin" / "python").exists():
         pytest.skip(f"the client {name} is not prepared: say `make clients`")
     return place

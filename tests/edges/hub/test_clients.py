@@ -139,7 +139,7 @@ def test_a_site_mirrors_the_node_and_goes_on_when_it_is_gone(home: Path, tmp_pat
 @contextmanager
 def mirror(folder: Path, node: Serving, *, offline: bool) -> Iterator[str]:
     """olah in front of a node; what it keeps lies in `folder`."""
-    place, port, log = prepared("olah"), free_port(), folder / f"olah-{offline}.log"
+    place, port, log = prepared("olah", "peers"), free_port(), folder / f"olah-{offline}.log"
     there, here = node.url.removeprefix("http://"), f"127.0.0.1:{port}"
     basic = {"host": "127.0.0.1", "port": port, "repos-path": str(folder / "repos")}
     basic |= {"hf-scheme": "http", "hf-netloc": there, "hf-lfs-netloc": there}
