@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,24 +182,38 @@ def counted(url: str) -> Iterator[tuple[str, list[int]]]:
     host, _, port = url.removeprefix("http://").partition(":")
     sent: list[int] = []
 
+    lines: list[threading.Thread] = []
+
+    def begin(work: Callable[..., None], *words: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=words, daemon=True)
+        thread.start()
+        return thread
+
     def carry(source: socket.socket, target: socket.socket, place: int | None) -> None:
         with suppress(OSError):
             while piece := source.recv(LINE):
                 target.sendall(piece)
                 if place is not None:
                     sent[place] += len(piece)
-            target.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def join(near: socket.socket, place: int) -> None:
+        with near, socket.create_connection((host, int(port))) as far:
+            back = begin(carry, far, near, None)
+            carry(near, far, place)
+            back.join()
 
     def accept() -> None:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection((host, int(port)))
                 sent.append(0)
-                for pair in ((near, far, len(sent) - 1), (far, near, None)):
-                    threading.Thread(target=carry, args=pair, daemon=True).start()
+                lines.append(begin(join, near, len(sent) - 1))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
+        accepting = begin(accept)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", sent
         listener.shutdown(socket.SHUT_RDWR)
+        for thread in (accepting, *lines):
+            thread.join(PATIENCE)
