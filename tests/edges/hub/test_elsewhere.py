@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from concord.edges.peer import fetch
 from concord.edges.peer.pull import pull
+from concord.edges.peer.source import FolderSource
 from concord.errors import DamagedError
 from concord.ledger.blobs import Hold
 from concord.node import Node
@@ -112,6 +114,23 @@ def test_nobody_has_it_and_nobody_answers_are_told_apart(elsewhere: Elsewhere, r
         assert failure(elsewhere.get(f"/{repo}/resolve/main/{path}")) == (404, "EntryNotFound")
     elsewhere.lines.clear()
     assert failure(elsewhere.nobody.ask("HEAD", f"/{repo}/resolve/main/w.bin")) == (404, "EntryNotFound")
+
+
+def test_a_plain_web_server_or_folder_that_has_files_whole_will_do(
+    elsewhere: Elsewhere, repo: str, node: Node, tmp_path: Path
+) -> None:
+    shelf = Shelf(node)
+    found = shelf.find(shelf.repo_id("model", *repo.split("/")), None)
+    folder = tmp_path / "peer" / "content" / found.root
+    folder.mkdir(parents=True)
+    for content in (CARD, WEIGHTS):
+        (folder / sha256(content).hexdigest()).write_bytes(content)
+    elsewhere.lines[:] = [FolderSource(tmp_path)]  # type: ignore[list-item]
+    assert elsewhere.get(f"/{repo}/resolve/main/w.bin").content == WEIGHTS
+    assert elsewhere.get(f"/{repo}/resolve/main/README.md").content == CARD
+    elsewhere.settled()
+    assert elsewhere.node.chunks.by_digest(sha256(WEIGHTS).hexdigest()) is not None
+    assert not elsewhere.node.blobs.have(sha256(WEIGHTS).hexdigest())
 
 
 def test_private_gated_and_held_files_stay_where_they_are(

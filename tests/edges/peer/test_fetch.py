@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from concord.edges.peer import fetch as fetching
+from concord.edges.peer.content import Shared, find
 from concord.edges.peer.fetch import Fetch, How, fetch_whole
 from concord.edges.peer.plan import Wanted
+from concord.edges.peer.source import FolderSource
 from concord.errors import ConcordError, ForgedError, MissingError, UnreachableError
 from concord.ledger.blobs import Blobs, Hold
 from concord.ledger.chunks import Chunks
@@ -284,6 +286,19 @@ def test_who_packs_otherwise_forged_nothing(world: World, chunks: Chunks) -> Non
     alone = Chunks(chunks.root / "alone")
     run(alone, wanted, Line(NodeSource(other)))
     assert content(alone, wanted) == content(chunks, wanted)
+
+
+def test_the_same_paths_in_a_folder_are_a_source(world: World, one: Wanted, chunks: Chunks, tmp_path: Path) -> None:
+    shared, names = Shared(world.node), [f"{one.sha256}.map"]
+    for xorb in world.node.chunks.xorbs_of(str(one.xet)):
+        names += [f"xorbs/{xorb}", f"xorbs/{xorb}.rows"]
+    for name in names:
+        size, read = find(shared, one.root, name)
+        path = tmp_path / "stick" / "peer" / "content" / one.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(read(0, size)))
+    Fetch(chunks, one, [FolderSource(tmp_path / "stick")], NOW).run()
+    assert content(chunks, one) == ONE
 
 
 # What never leaves
