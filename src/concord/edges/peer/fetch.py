@@ -115,6 +115,7 @@ class Fetch:
         self._queue: deque[_Unit] = deque()
         self._running: list[_Unit] = []
         self._left: dict[bytes, int] = {}  # of each xorb, the chunks that have still to come
+        self._landing = 0  # xorbs that are going into the store
         self._error: BaseException | None = None
         self._over = False
 
@@ -213,6 +214,7 @@ class Fetch:
 
     def _by(self, raw: bytes, file: File, senders: list[Sender]) -> None:
         """Fetch by one map, from those that have it."""
+        self._error = None
         homes = self._homes(lacking(self._chunks, file), senders)
         plan = make(self._chunks, file, homes)
         self._prepare(homes, plan)
@@ -283,14 +285,19 @@ class Fetch:
 
     def _work(self, senders: list[Sender]) -> None:
         lanes = [Thread(target=self._lane, args=(sender,), daemon=True) for sender in senders for _ in range(LANES)]
-        for lane in lanes:
+        for lane in lanes if self._left else ():
             lane.start()
-        for lane in lanes:
-            lane.join()
+        with self._turn:
+            while not self._is_done() and any(lane.is_alive() for lane in lanes):
+                self._turn.wait(STEP)  # and not for a lane that hangs, once others have done its work
         if self._error is not None:
             raise self._error
-        if any(self._left.values()):
+        if self._left:
             raise _worst([sender.out for sender in senders if sender.out], self.wanted)
+
+    def _is_done(self) -> bool:
+        """Whether all xorbs are in the store, or something went wrong for good."""
+        return self._error is not None or not (self._left or self._landing)
 
     def _lane(self, sender: Sender) -> None:
         """Take one unit after the other until none is left, or the source is out."""
@@ -420,11 +427,15 @@ class Fetch:
             if self._left.get(xorb) != 0:
                 return
             del self._left[xorb]
-        if self._how.span is None:
-            try:
+            self._landing += 1
+        try:
+            if self._how.span is None:
                 self._land(xorb, self.started().homes[xorb])
-            except BaseException as e:  # noqa: BLE001  it may be the end of a lane, and is raised by whoever waits for it
-                self._error = e
+        except BaseException as e:  # noqa: BLE001  it may be the end of a lane, and is raised by whoever waits for it
+            self._error = e
+        with self._turn:
+            self._landing -= 1
+            self._turn.notify_all()
 
     def _land(self, xorb: bytes, home: Home) -> None:
         incoming = self._incoming[xorb]
