@@ -122,6 +122,7 @@ class Shelf:
         self.content = Content(node)
         self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
         self._trees: OrderedDict[str, Tree] = OrderedDict()
+        self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
         self._catalogue: tuple[int, list[Entry]] | None = None
         self._turn = RLock()
 
@@ -139,11 +140,8 @@ class Shelf:
             if asker is None or asker.origin != repo.owner:
                 raise _missing(repo)
             return self._private(repo)
-        with self.node.reading() as db:
-            shelved = commons_view.shelved(db, repo.owner)
-        known = shelved.get(repo) or next(
-            (other for other in shelved.values() if other.id.kind == repo.kind and repo.name in other.aliases), None
-        )
+        shelved, renamed = self._shelves()
+        known = shelved.get(repo) or shelved.get(renamed.get(repo, repo))
         found = self._public(known) if known is not None else None
         if found is None:
             raise _missing(repo)
@@ -153,19 +151,24 @@ class Shelf:
         """The repo `namespace/name`; the namespace is the id of a member, or an origin. MissingError if there is no such member."""
         return RepoId(owner=resolve(self.node, namespace), kind=kind, name=name)
 
+    def names(self, repo: RepoId) -> set[str]:
+        """What a public repo is called, and was before."""
+        known = self._shelves()[0].get(repo)
+        return {repo.name, *(known.aliases if known else ())}
+
     def taken(self, repo: RepoId) -> bool:
         """Whether a repo is called so, or was, before it was renamed."""
-        if self._is_private(repo):
-            return True
-        with self.node.reading() as db:
-            shelved = commons_view.shelved(db, repo.owner)
-        return any(repo == other.id or (repo.kind == other.id.kind and repo.name in other.aliases) for other in shelved.values())
+        return self._is_private(repo) or any(repo in names for names in self._shelves())
+
+    def seen(self, repo: RepoId) -> Repo:
+        """A repo of this name, whoever asks, for what is told to nobody. MissingError if there is none."""
+        return self._private(repo) if self._is_private(repo) else self.find(repo, None)
 
     def rooted(self, owner: str, kind: Kind, name: str, root: str) -> Repo | None:
         """The repo that was opened by the record `root` and was called `name` once, whoever asks; None if it is gone."""
         repo = RepoId(owner=owner, kind=kind, name=name)
         try:
-            found = self._private(repo) if self._is_private(repo) else self.find(repo, None)
+            found = self.seen(repo)
         except MissingError:
             return None
         return found if found.root == root else None
@@ -179,8 +182,7 @@ class Shelf:
 
     def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
         """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
-        with self.node.reading() as db:
-            public = list(commons_view.shelved(db, owner))
+        public = [repo for repo in self._shelves()[0] if owner in (None, repo.owner)]
         with self.node.private_reading() as db:
             private = [RepoId(owner=by, kind=_kind(kind), name=name) for by, kind, name in drafts.repos(db)]
         mine = [repo for repo in private if asker and asker.origin == repo.owner and owner in (None, repo.owner)]
@@ -206,7 +208,9 @@ class Shelf:
         with self.node.reading() as db:
             stamp = commons_view.stamp_of(db)
             if self._catalogue is None or self._catalogue[0] != stamp:
-                self._catalogue = (stamp, commons_view.listings(db))
+                before = {entry.id: entry for entry in self._catalogue[1]} if self._catalogue else {}
+                now = commons_view.listings(db)  # an entry that is as it was is kept, because it knows its words
+                self._catalogue = (stamp, [old if (old := before.get(entry.id)) == entry else entry for entry in now])
         with self.node.private_reading() as db:
             private = [(by, kind, name) for by, kind, name in drafts.repos(db) if asker and asker.origin == by]
         mine = [self._private(RepoId(owner=by, kind=_kind(kind), name=name)) for by, kind, name in private]
@@ -512,8 +516,7 @@ class Shelf:
         """The repos that a community names; None for what is gone, or not for `asker` to see, which look the same."""
         with self.node.reading() as db:
             named = commons_view.repos_in(db, gathering)
-            known = {entry.id: entry for entry in self.catalogue(asker)}
-            moved = commons_view.renamed(db) if any(repo not in known for repo in named) else {}
+        known, moved = {entry.id: entry for entry in self.catalogue(asker)}, self._shelves()[1]
         return [(repo, known.get(repo) or known.get(moved.get(repo, repo))) for repo in named]
 
     # Inside
@@ -614,6 +617,15 @@ class Shelf:
         with self.node.private_reading() as db:
             return drafts.entries(db, repo.owner, repo.kind, repo.name)
 
+    def _shelves(self) -> tuple[Mapping[RepoId, commons_view.Shelved], Mapping[RepoId, RepoId]]:
+        """All open repos, and what each of their earlier names leads to; read again once one is opened, renamed or closed."""
+        with self.node.reading() as db:
+            stamp = commons_view.stamp_of(db, *commons_view.NAMING)
+            if self._open is None or self._open[0] != stamp:
+                shelved = commons_view.shelved(db)
+                self._open = (stamp, shelved, commons_view.renamed(shelved))
+            return self._open[1:]
+
     def _is_private(self, repo: RepoId) -> bool:
         return bool(self._drafted(repo))
 
@@ -649,7 +661,7 @@ class Shelf:
 def _entry(repo: Repo) -> Entry:
     main = repo.branches.get(MAIN)
     card = repo.revisions[main].commit.card if main else Card()
-    return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private)
+    return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private, main or "")
 
 
 def _missing(repo: RepoId) -> MissingError:

@@ -8,8 +8,10 @@ from hashlib import sha256
 
 from msgspec import to_builtins
 
+from concord.ledger.record import Record
 from concord.node import Node
-from concord.pillars.commons import Community, File, Repo, RepoId
+from concord.pillars.commons import Card, Changes, Commit, Community, File, Open, Repo, RepoId
+from concord.pillars.commons import tree as trees
 from concord.pillars.commons.card import card
 from concord.shelf import Draft, Shelf
 from concord.testing.nodes import everything
@@ -230,3 +232,23 @@ def _hostile(shelf: Shelf, br: str) -> None:
     thread = shelf.discuss(everything(br), repo, f"A title {ATTACK}", "\n\n".join(VECTORS).replace("\x01", ""), pull=False)
     for _ in range(4):
         shelf.answer(everything(br), repo, thread, "&" * 9_000)
+
+
+def many(shelf: Shelf, origin: str, count: int) -> None:
+    """So many models, each with a card and weights that nobody has: their sizes, languages, tasks and licences differ."""
+    speaker, node = everything(origin), shelf.node
+    languages, tasks = ("sw", "zh", "ar", "ru", "fr", "es", "id", "am"), ("text-generation", "translation", "summarization")
+    said: list[Record] = []
+    for number in range(count):
+        repo = RepoId(owner=origin, kind="model", name=f"words-{number:05}")
+        readme = File(path="README.md", size=200, sha256=sha256(b"readme").hexdigest(), oid="ab" * 20)
+        weights = File(path="model.safetensors", size=10 ** (6 + number % 6), sha256=sha256(b"%d" % number).hexdigest())
+        known = Card(license=("apache-2.0", "mit", "cc-by-4.0")[number % 3], languages=(languages[number % 8], "en"),
+                     tags=("speech", "语音识别", f"t{number % 40}"), task=tasks[number % 3], library="transformers",
+                     title=f"Words number {number} (an example)")  # fmt: skip
+        fields = {"repo": to_builtins(repo), "ref": "main", "tree": trees.digest({file.path: file for file in (readme, weights)}),
+                  "title": "Begin", "changes": to_builtins(Changes(put=(readme, weights))), "card": to_builtins(known)}  # fmt: skip
+        said.append(node.compose(speaker, Open, {"kind": "model", "name": repo.name}))
+        said.append(node.compose(speaker, Commit, fields))
+    for start in range(0, len(said), 500):
+        node.say_composed(speaker, said[start : start + 500])

@@ -1,7 +1,7 @@
 """Repos found by words, tags and owners, in an order, in pages."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -11,16 +11,17 @@ from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling
 from concord.edges.hub.shapes import tags as tags_of
 from concord.errors import MalformedError, MissingError
-from concord.pillars.commons import Card, Repo, Revision
+from concord.pillars.commons import Card, Repo
 from concord.pillars.commons.records import Kind
+from concord.pillars.commons.search import Entry
 from concord.private.people import Speaker
 from concord.reading import resolve
 
 PAGE = 1000
-_ORDERS: dict[str, Callable[[Repo], Any]] = {
-    "lastModified": lambda repo: repo.changed,
-    "createdAt": lambda repo: repo.opened,
-    "likes": lambda repo: len(repo.likes),
+_ORDERS: dict[str, Callable[[Entry], Any]] = {
+    "lastModified": lambda entry: entry.changed,
+    "createdAt": lambda entry: entry.opened,
+    "likes": lambda entry: entry.likes,
     "downloads": lambda _: 0,  # nobody counts them
     "trendingScore": lambda _: 0,
 }
@@ -30,7 +31,7 @@ _ALIASES = {"last_modified": "lastModified", "created_at": "createdAt", "modifie
 def listing(ask: Ask) -> Response:
     """The repos that fit what the query says."""
     asker = ask.asker()
-    found = [repo for repo in _repos(ask, asker) if _fits(ask, repo)]
+    found = [entry for entry in _entries(ask, asker) if _fits(ask, entry, asker)]
     order = ask.query("sort")
     if order is not None:
         key = _ORDERS.get(_ALIASES.get(order, order))
@@ -38,16 +39,15 @@ def listing(ask: Ask) -> Response:
             raise MalformedError(f"there is no order {order[:50]!r}; there are {', '.join(_ORDERS)}")
         found.sort(key=key, reverse=ask.query("direction") != "1")
     part, headers = page(ask, found, PAGE)
-    return answer([_told(ask, repo) for repo in part], headers=headers)
+    return answer([_told(ask, repo) for entry in part if (repo := _found(ask, entry, asker)) is not None], headers=headers)
 
 
 def tags(ask: Ask) -> Response:
     """The tags of all repos of a kind that are public, by what they say."""
     kind: Kind = "model" if "models-tags" in ask.request.url.path else "dataset"
     counted: dict[str, Counter[str]] = {}
-    for repo in _all(ask, kind, None, None):
-        card = _card(repo)
-        for what, values in _by_type(card, kind).items():
+    for entry in ask.hub.shelf.catalogue(None):
+        for what, values in _by_type(entry.card, kind).items() if entry.id.kind == kind else ():
             counted.setdefault(what, Counter()).update(value for value in values if value)
     told = {
         what: [{"id": _tag_id(what, value), "label": value, "type": what} for value, _ in counter.most_common()]
@@ -72,37 +72,40 @@ def _tag_id(what: str, value: str) -> str:
     return f"{what}:{value}" if what in ("license", "dataset") else value
 
 
-def _repos(ask: Ask, asker: Speaker | None) -> Iterator[Repo]:
-    """The repos of the kind and owner that are asked for."""
-    author = ask.query("author")
+def _entries(ask: Ask, asker: Speaker | None) -> list[Entry]:
+    """The repos of the kind and owner that are asked for, in the order of owner and name."""
+    author, kind = ask.query("author"), KINDS[ask.words["type"]]
     try:
         owner = resolve(ask.hub.node, author) if author else None
     except MissingError:
-        return
-    yield from _all(ask, KINDS[ask.words["type"]], owner, asker)
+        return []
+    among = (entry for entry in ask.hub.shelf.catalogue(asker) if entry.id.kind == kind and owner in (None, entry.id.owner))
+    return sorted(among, key=lambda entry: (entry.id.owner, entry.id.name))
 
 
-def _all(ask: Ask, kind: Kind, owner: str | None, asker: Speaker | None) -> Iterator[Repo]:
-    for each in ask.hub.shelf.listed(asker, owner):
-        if each.kind == kind:
-            try:
-                yield ask.hub.shelf.find(each, asker)
-            except MissingError:
-                continue  # closed since it was listed
+def _found(ask: Ask, entry: Entry, asker: Speaker | None) -> Repo | None:
+    """The repo itself, or None if it was closed since it was listed."""
+    try:
+        return ask.hub.shelf.find(entry.id, asker)
+    except MissingError:
+        return None
 
 
-def _fits(ask: Ask, repo: Repo) -> bool:
-    card = _card(repo)
+def _fits(ask: Ask, entry: Entry, asker: Speaker | None) -> bool:
+    card = entry.card
     said = {tag.casefold() for tag in tags_of(card)} | {f"language:{each}" for each in card.languages}
     words = (ask.query("search") or "").casefold().split()
-    text = f"{ask.hub.name(repo.id)} {card.title} {' '.join(card.tags)}".casefold()
+    text = f"{ask.hub.name(entry.id)} {card.title} {' '.join(card.tags)}".casefold()
     if not all(word in text for word in words):
         return False
     wanted = [tag for name in ("filter", "tags", "pipeline_tag", "library") for tag in ask.several(name)]
     if not all(tag.casefold() in said for tag in wanted):
         return False
     gated = ask.query("gated")
-    return gated is None or (gated.lower() in ("1", "true")) == (repo.gate != "open")
+    if gated is None:
+        return True
+    repo = _found(ask, entry, asker)  # lists know nothing of gates
+    return repo is not None and (gated.lower() in ("1", "true")) == (repo.gate != "open")
 
 
 def _told(ask: Ask, repo: Repo) -> dict[str, Any]:
@@ -117,8 +120,3 @@ def _told(ask: Ask, repo: Repo) -> dict[str, Any]:
     if expand:
         return {name: value for name, value in told.items() if name in ("_id", "id", "modelId", *expand)}
     return told
-
-
-def _card(repo: Repo) -> Card:
-    revision: Revision | None = head(repo)
-    return revision.commit.card if revision else Card()

@@ -30,6 +30,7 @@ from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGE, LANGUAGES
 from concord.edges.web.page import FORM_MAX, Page, is_secure
 from concord.errors import MissingError
+from concord.measuring import Measures
 from concord.node import Node
 from concord.passports import Passports
 from concord.shelf import Courier, Shelf
@@ -41,6 +42,7 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
     """All pages, in the order in which they are tried. Files that are not here are brought by the courier, if there is one."""
     shelf = Shelf(node, courier)
     shared = Passports(shelf)
+    measures = Measures(shelf)
     repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
 
     def reads(path: str, show: Callable[[Page], Response]) -> Route:
@@ -81,7 +83,7 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         reads("/records/{member}/{index}", records.one),
         reads("/leaf/{leaf}", records.by_leaf),
         reads("/blobs/{digest}", records.blob),
-        shows("/commons", commons.search_page),
+        shows("/commons", lambda page, shelf: commons.search_page(page, shelf, measures)),
         shows("/commons/new", commons.ask_new),
         takes("/commons/new", commons.open_new),
         shows("/commons/help", commons.help_page),

@@ -1,6 +1,8 @@
 """The commons: searching it, opening a repo, and how to bring something into it."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +13,8 @@ from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
 from concord.errors import ConcordError, MalformedError
 from concord.ledger.pillar import Role
+from concord.measuring import Measures
+from concord.pillars.commons.measure import LARGEST, MEMORIES, SIZES
 from concord.pillars.commons.records import RepoId
 from concord.pillars.commons.search import FACETS, SORTS, Entry, Question, search
 from concord.shelf import Shelf
@@ -18,16 +22,18 @@ from concord.shelf import Shelf
 PER_PAGE = 25
 CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are most frequent
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}  # what each kind is called in an address
+OPENNESS_WORDS = {"1": "class I", "2": "class II", "3": "class III", "none": "no class yet"}
 MEMBER_MAX = 8  # repos that a member's page names
 
 
-def search_page(page: Page, shelf: Shelf) -> Response:
+def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
     """The repos that fit, with what each further choice would leave."""
     params = page.request.query_params
     asked = {name: params.get(name, "") for name in ("q", *FACETS, "sort")}
     question = Question(asked["q"], {name: _meant(page, name, asked[name]) for name in FACETS}, asked["sort"])
     everything = shelf.catalogue(page.speaker)
-    found = search(everything, question, {seat.origin: seat.country for seat in page.roster.seats.values()})
+    measured, unmeasured = measures.of(everything)
+    found = search(everything, question, {seat.origin: seat.country for seat in page.roster.seats.values()}, measured)
     shown, more = page.part(found.entries, PER_PAGE)
     chosen = {name: value for name, value in asked.items() if value}
     return page.render(
@@ -35,6 +41,8 @@ def search_page(page: Page, shelf: Shelf) -> Response:
         rows=[row(page, entry) for entry in shown],
         count=len(found.entries),
         total=len(everything),
+        unmeasured=unmeasured,
+        chosen_words={name: _words(page, name, question.facets[name]) for name in FACETS if asked[name]},
         more=urlencode(chosen | {"start": more}) if more else "",
         asked=asked,
         chosen=[name for name in FACETS if asked[name]],
@@ -127,14 +135,21 @@ def _choices(page: Page, name: str, counts: list[tuple[str, int]], chosen: dict[
 
 
 def _words(page: Page, name: str, value: str) -> str:
-    match name:
-        case "member":
-            return page.who(value)
-        case "country":
-            return page.country(value)
-        case "kind":
-            return page.word("kind of repo", value)
-        case "language":
-            return page.tongue(value)
-        case _:
-            return value
+    """A value of a facet as a reader sees it."""
+    tellers: dict[str, Callable[[str], str]] = {
+        "member": page.who,
+        "country": page.country,
+        "kind": partial(page.word, "kind of repo"),
+        "language": page.tongue,
+        "openness": lambda value: page.word("openness", OPENNESS_WORDS.get(value, value)),
+        "memory": partial(_ladder, page, MEMORIES, "%s"),
+        "size": partial(_ladder, page, SIZES, "up to %s"),
+    }
+    return tellers[name](value) if name in tellers else value
+
+
+def _ladder(page: Page, ends: Mapping[str, int], words: str, value: str) -> str:
+    """A class of sizes or memories in words, or what was asked for if it is none."""
+    if value == LARGEST:
+        return page.text("more than %s") % page.size(max(ends.values()))
+    return page.text(words) % page.size(ends[value]) if value in ends else value

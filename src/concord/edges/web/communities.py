@@ -119,8 +119,7 @@ def of_member(page: Page, shelf: Shelf, origin: str) -> list[dict[str, Any]]:
 def of_repo(page: Page, shelf: Shelf, repo: RepoId) -> list[tuple[str, str, str]]:
     """The communities that name a repo: address, title, and which member gathers it."""
     with shelf.node.reading() as db:
-        names = {old.name for old, new in commons_view.renamed(db, repo.owner).items() if new == repo}
-        found = commons_view.gatherers(db, repo, names | {repo.name})
+        found = commons_view.gatherers(db, repo, shelf.names(repo))
     return [(address(page, by, name), title, page.who(by)) for by, name, title in found[:MINE_MAX]]
 
 

@@ -19,13 +19,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from unicodedata import category, normalize
 
-from concord.pillars.commons.records import Card, RepoId
+from concord.pillars.commons.measure import LARGEST, MEMORIES, OPENNESS, SIZES, UNCLASSED, Measure, memories_of, size_of
+from concord.pillars.commons.records import Card, Kind, RepoId
 
-FACETS = ("kind", "task", "library", "language", "license", "member", "country")
+FACETS = ("kind", "task", "library", "language", "license", "openness", "memory", "size", "member", "country")
+LADDERS = {"openness": OPENNESS, "memory": (*MEMORIES, LARGEST), "size": (*SIZES, LARGEST)}  # facets whose values have an order
+NOBODY: Mapping[str, Measure] = MappingProxyType({})
 SORTS = ("fit", "changed", "likes", "name")
+WORDS_KEPT = 50_000  # answers that are remembered, of a few bytes each
 TEXT_MAX = 200  # characters of a question that are looked at
 NAME, TITLE, TAG, OTHER = 8, 4, 3, 1  # what a term weighs by where it stands
 
@@ -40,7 +45,8 @@ _STEM_MIN = 3  # letters that stay
 
 @dataclass(frozen=True)
 class Entry:
-    """A repo as searches know it. `card` is that of its newest commit on main; times are POSIX seconds."""
+    """A repo as searches know it. `card` is that of its newest commit on main, `leaf` that commit's leaf hash; times are POSIX
+    seconds."""
 
     id: RepoId
     card: Card = field(default_factory=Card)
@@ -48,6 +54,14 @@ class Entry:
     changed: int = 0
     likes: int = 0
     private: bool = False
+    leaf: str = ""
+
+    @cached_property
+    def said(self) -> dict[str, tuple[str, ...]]:
+        """What it is in each facet that its name and card tell."""
+        card, repo = self.card, self.id
+        one = {"kind": repo.kind, "task": card.task, "library": card.library, "license": card.license.lower(), "member": repo.owner}
+        return {name: (value,) if value else () for name, value in one.items()} | {"language": card.languages}
 
     @cached_property
     def words(self) -> dict[str, int]:
@@ -79,15 +93,21 @@ class Found:
     counts: dict[str, list[tuple[str, int]]]
 
 
-def search(entries: Iterable[Entry], question: Question, countries: Mapping[str, str] | None = None) -> Found:
-    """The entries that fit. `countries` says of which country the owner of a repo is."""
+def search(
+    entries: Iterable[Entry],
+    question: Question,
+    countries: Mapping[str, str] | None = None,
+    measures: Mapping[str, Measure] = NOBODY,
+) -> Found:
+    """The entries that fit. `countries` says of which country the owner of a repo is, `measures` what was measured of a commit."""
     asked = terms(question.text[:TEXT_MAX])
+    wanted = [(name, value) for name, value in question.facets.items() if value]
     scored = [(each, score) for each in entries if (score := fit(each, asked))]
-    values = {each.id: values_of(each, countries or {}) for each, _ in scored}
-    wanted = {name: value for name, value in question.facets.items() if value}
-    misses = {each.id: [name for name, value in wanted.items() if value not in values[each.id][name]] for each, _ in scored}
-    counts = {name: _count(values[repo][name] for repo in misses if misses[repo] in ([], [name])) for name in FACETS}
-    fitting = [(each, score) for each, score in scored if not misses[each.id]]
+    values = [values_of(each, countries or {}, measures.get(each.leaf)) for each, _ in scored]
+    misses = [[name for name, value in wanted if value not in of_one[name]] for of_one in values]
+    counts = {name: _count(name, (of_one[name] for of_one, missed in zip(values, misses, strict=True) if missed in ([], [name])))
+              for name in FACETS}  # fmt: skip
+    fitting = [pair for pair, missed in zip(scored, misses, strict=True) if not missed]
     return Found([each for each, _ in sorted(fitting, key=_order(question))], counts)
 
 
@@ -100,19 +120,28 @@ def fit(entry: Entry, asked: Sequence[str]) -> int:
     """How well an entry fits: 0 if a term is nowhere in it, 1 if nothing is asked."""
     total = 1
     for term in asked:
-        best = max((_weigh(term, word, weight) for word, weight in entry.words.items()), default=0)
+        best = 0
+        for word, weight in entry.words.items():
+            if 2 * weight > best and (found := _weigh(term, word)) * weight > best:
+                best = found * weight
         if not best:
             return 0
         total += best
     return total
 
 
-def values_of(entry: Entry, countries: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """What an entry is in each facet."""
-    card, repo = entry.card, entry.id
-    one = {"kind": repo.kind, "task": card.task, "library": card.library, "license": card.license.lower(), "member": repo.owner}
-    one["country"] = countries.get(repo.owner, "")
-    return {name: (value,) if value else () for name, value in one.items()} | {"language": card.languages}
+def values_of(entry: Entry, countries: Mapping[str, str], measure: Measure | None = None) -> dict[str, tuple[str, ...]]:
+    """What an entry is in each facet; of what was not measured nothing is known."""
+    country = countries.get(entry.id.owner)
+    return {**entry.said, "country": (country,) if country else (), **_measured(measure, entry.id.kind)}
+
+
+@lru_cache(WORDS_KEPT)
+def _measured(measure: Measure | None, kind: Kind) -> dict[str, tuple[str, ...]]:
+    if measure is None:
+        return {"openness": (), "memory": (), "size": ()}
+    openness = (str(measure.openness or UNCLASSED),) if kind == "model" else ()
+    return {"openness": openness, "memory": memories_of(measure), "size": (size_of(measure),)}
 
 
 def _plain(text: str) -> str:
@@ -137,14 +166,19 @@ def _stem(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > _STEM_MIN else word
 
 
-def _weigh(term: str, word: str, weight: int) -> int:
+@lru_cache(WORDS_KEPT)
+def _weigh(term: str, word: str) -> int:
+    """2 for the word itself, 1 for one that begins so, 0 for another."""
     if term == word:
-        return 2 * weight
-    return weight if word.startswith(term) or (len(term) == 1 and _UNSPACED.match(term) and term in word) else 0
+        return 2
+    return int(word.startswith(term) or (len(term) == 1 and bool(_UNSPACED.match(term)) and term in word))
 
 
-def _count(values: Iterable[tuple[str, ...]]) -> list[tuple[str, int]]:
+def _count(name: str, values: Iterable[tuple[str, ...]]) -> list[tuple[str, int]]:
+    """The values with how often each is, the most frequent first; those of a ladder in its order."""
     counted = Counter(value for of_one in values for value in of_one)
+    if name in LADDERS:
+        return [(value, counted[value]) for value in LADDERS[name] if counted[value]]
     return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
 
 

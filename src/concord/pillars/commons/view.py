@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, String, Subquery, and_, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Index, Integer, MetaData, String, Subquery, and_, func, or_, select
 
 from concord.errors import ForgedError
 from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
@@ -35,6 +35,7 @@ from concord.pillars.commons.search import Entry
 from concord.pillars.commons.tree import check_path
 
 TABLES = MetaData()
+NAMING = ("open", "close", "move")  # what says which repos there are, and under which names
 _LISTS = {"tag": "tags", "language": "languages", "base": "base", "dataset": "datasets"}  # what is a facet, in a card
 
 
@@ -45,8 +46,8 @@ def _text(name: str, *, index: bool = False) -> Column[Any]:
 said = table(
     TABLES,
     "commons_said",
-    _text("what"),
-    _text("owner", index=True),
+    _text("what", index=True),
+    _text("owner"),
     _text("kind"),
     _text("name"),
     _text("to"),
@@ -54,6 +55,7 @@ said = table(
     _text("discussion", index=True),
     Column("at", Integer, nullable=False),
 )
+Index("commons_said_of", said.c.owner, said.c.kind, said.c.name)
 commit = table(
     TABLES,
     "commons_commit",
@@ -175,7 +177,7 @@ def on_community(stamp: Stamp, record: Community) -> Iterator[Row]:
 
 def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
     """All open repos, or those of one owner. A repo that was renamed is listed under its last name."""
-    about = said.c.what.in_(("open", "close", "move")) & (said.c.origin == said.c.owner)
+    about = said.c.what.in_(NAMING) & (said.c.origin == said.c.owner)
     query = select(said.c.what, said.c.owner, said.c.kind, said.c.name, said.c.to, said.c.at).where(about)
     if owner is not None:
         query = query.where(said.c.owner == owner)
@@ -194,9 +196,9 @@ def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
     return found
 
 
-def renamed(db: Connection, owner: str | None = None) -> dict[RepoId, RepoId]:
+def renamed(shelved: Mapping[RepoId, Shelved]) -> dict[RepoId, RepoId]:
     """What open repos were called before, and what they are called now."""
-    return {replace(each.id, name=name): each.id for each in shelved(db, owner).values() for name in each.aliases}
+    return {replace(each.id, name=name): each.id for each in shelved.values() for name in each.aliases}
 
 
 def opened_by(db: Connection, leaf: str) -> RepoId | None:
@@ -213,7 +215,7 @@ def last_closed(db: Connection, owner: str) -> int:
 def listings(db: Connection) -> list[Entry]:
     """All open repos as searches know them: each with the card of its newest commit on main, and how many like it."""
     open_ = shelved(db)
-    known = {replace(each.id, name=name): each.id for each in open_.values() for name in each.aliases} | {id_: id_ for id_ in open_}
+    known = renamed(open_) | {id_: id_ for id_ in open_}
     newest, facets, likes = _newest(db, known), _facets(db), Counter(_likes(db, known).values())
     found = []
     for id_, each in open_.items():
@@ -223,7 +225,7 @@ def listings(db: Connection) -> list[Entry]:
         else:
             lists = facets.get((last.origin, last[1]), {})  # a row has a method that is called index
             words: dict[str, Any] = {name: getattr(last, name) for name in ("license", "task", "library", "title", "relation")}
-            found.append(Entry(id_, Card(**words | lists), each.opened, last.at, likes[id_]))
+            found.append(Entry(id_, Card(**words | lists), each.opened, last.at, likes[id_], leaf=last.leaf))
     return found
 
 
@@ -268,9 +270,10 @@ def _standing(by: str | None = None, name: str | None = None) -> Subquery:
     return select(community, newest.c.place, newest.c.since).join(newest, here).subquery()
 
 
-def stamp_of(db: Connection) -> int:
-    """How much was said of all repos: a number that changes when `listings` may."""
-    return int(db.scalar(select(func.count()).select_from(said)) or 0)
+def stamp_of(db: Connection, *what: str) -> int:
+    """How much was said of all repos, or how often any of `what`: a number that changes when what follows from it may."""
+    query = select(func.count()).select_from(said)
+    return int(db.scalar(query.where(said.c.what.in_(what)) if what else query) or 0)
 
 
 def _newest_commits() -> Subquery:
