@@ -79,6 +79,7 @@ POLICY = (
     "style-src 'self'",
     "script-src 'self'",
     "img-src 'self' data:",
+    "media-src 'self'",
     "connect-src 'self'",
     "form-action 'self'",
     "base-uri 'none'",

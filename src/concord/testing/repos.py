@@ -112,6 +112,11 @@ model = AutoModel.from_pretrained("ke/sheng-speech")
 | read aloud | 4,000 | 0.12 |
 | telephone | 2,500 | 0.31 |
 """
+NOTEBOOK = json.dumps({"cells": [{"cell_type": "markdown", "source": ["# A walk"], "metadata": {}},
+                                 {"cell_type": "code", "source": ["x = 1\n", ATTACK], "outputs": [{"text": "not shown"}]}],
+                       "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()  # fmt: skip
+_SOUND = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8) + struct.pack("<4sI", b"data", 800) + b"\x80" * 800
+WAV = b"RIFF" + struct.pack("<I4s", 4 + len(_SOUND), b"WAVE") + _SOUND
 TRAIN = "\n".join(["import torch", "", "", "def train(steps: int) -> None:", *(f"    step_{n} = {n}" for n in range(60)), ""])
 
 
@@ -199,6 +204,16 @@ def _dataset(shelf: Shelf, id_: str) -> None:
     )
     parts = {f"data/part-{number:04}.txt": f"{number}\n".encode() for number in range(180)}
     put(shelf, id_, repo, {"README.md": front, "rows.csv": b"a,b\n1,2\n", **parts}, "All parts")
+    odd = {
+        "rows.tsv": f"word\t{ATTACK}\nكلمة\t2\n".encode(),
+        "rows.jsonl": '{"a": 1}\n{"b": "词", "c": [2]}\n'.encode(),
+        "broken.csv": b'a,b\n"1,2\n',
+        "walk.ipynb": NOTEBOOK,
+        "tone.wav": WAV,
+        "not.parquet": b"PAR1" + b"\xff" * 40 + b"PAR1",
+        "paper.pdf": b"%PDF-1.7\n\xff\xfe\n",
+    }
+    put(shelf, id_, repo, {f"odd/{name}": content for name, content in odd.items()}, "Odd files")
 
 
 def _communities(shelf: Shelf, ke: str, br: str, id_: str) -> None:

@@ -28,6 +28,7 @@ REPOS = (
     *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions", "/passport", "/upload")),
     *(f"{MODEL}/file?path={path}" for path in ("train.py", "model.safetensors", "picture.png")),
     *(f"{HOSTILE}/file?path={path}" for path in ("x.html", "x.svg", "long.txt", "picture.png")),
+    *(f"/commons/datasets/id/corpus/file?path={path}" for path in ("rows.csv", "odd/rows.tsv", "odd/tone.wav", "odd/walk.ipynb")),
     *("/commons/datasets/id/corpus/files?at=data", "/commons/models/id/gated"),
 )
 NARROW = {"width": 390, "height": 844}

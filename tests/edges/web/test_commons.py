@@ -164,6 +164,27 @@ def test_a_raw_file_is_a_download_that_nothing_runs(client_of: Callable[[str], T
     assert answer.headers["cache-control"] == "no-cache"
 
 
+@pytest.mark.parametrize("path", ["x.html", "x.svg", "README.md", "picture.png"])
+def test_a_file_that_a_client_resolves_runs_nothing_in_a_browser_either(client_of: Callable[[str], TestClient], path: str) -> None:
+    answer = client_of("sharing").get(f"/br/hostile/resolve/main/{path}")
+    assert answer.status_code == 200
+    assert "sandbox" in answer.headers["content-security-policy"] and answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-type"].partition(";")[0] in ("text/plain", "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("rows.csv", "<th"), ("odd/rows.tsv", "كلمة"), ("odd/rows.jsonl", "词"), ("odd/walk.ipynb", "A walk"),
+        ("odd/tone.wav", "<audio"), ("odd/not.parquet", "cannot be read as one"), ("odd/broken.csv", 'class="code"'),
+        ("odd/paper.pdf", "bytes that a page cannot show"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_file_is_shown_in_its_way(client_of: Callable[[str], TestClient], path: str, shown: str) -> None:
+    answer = client_of("sharing").get(f"/commons/datasets/id/corpus/file?path={path}")
+    assert shown in answer.text and ATTACK not in answer.text
+
+
 def test_a_raw_file_comes_whole_or_in_part(client_of: Callable[[str], TestClient]) -> None:
     client = client_of("sharing")
     assert client.get(f"{MODEL}/raw?path=picture.png").content == png()

@@ -38,6 +38,9 @@ LARGE = (
     *("/charter", "/peers", "/peers?start=100", "/sign-in"),
 )
 MODEL, HOSTILE, CORPUS = "/commons/models/ke/sheng-speech", "/commons/models/br/hostile", "/commons/datasets/id/corpus"
+ODD = tuple(
+    f"odd/{name}" for name in ("rows.tsv", "rows.jsonl", "broken.csv", "walk.ipynb", "tone.wav", "not.parquet", "paper.pdf")
+)
 SHARING = (
     *("/commons", "/commons?q=speech", "/commons?language=sw", "/commons?q=nothing", "/commons/help", "/members/ke", "/members/br"),
     *(f"{repo}{part}" for repo in (MODEL, HOSTILE) for part in ("", "/files", "/history", "/discussions", "/passport")),
@@ -47,6 +50,7 @@ SHARING = (
     *(f"{CORPUS}{part}" for part in ("", "/passport", "/files", "/files?at=data", "/files?at=data&start=150", "/history")),
     *("/commons/models/id/gated", "/commons/models/id/gated/file?path=weights.bin", "/commons/models/id/elsewhere"),
     *("/commons/models/id/elsewhere/file?path=README.md", "/commons/spaces/ke/nothing-yet", "/commons/spaces/ke/nothing-yet/files"),
+    *(f"{CORPUS}/file?path={path}" for path in ("rows.csv", *ODD)),
     *("/commons/spaces/ke/nothing-yet/history", "/commons/communities", "/commons/communities?member=ke"),
     *("/commons/communities/br/coast", "/commons/communities/br/odd"),
 )

@@ -23,6 +23,7 @@ PAGE_EXPANDED = 50
 PATHS_MAX = 20_000
 PRIVATE = {"Cache-Control": "private, no-store"}
 PUBLIC = {"Cache-Control": "public, max-age=0, must-revalidate"}
+INERT = {"Content-Security-Policy": "sandbox; default-src 'none'"}  # a browser that opens a file runs nothing in it
 FIXED = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -96,7 +97,7 @@ def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, 
     fixed = revision.oid == ask.words["rev"]
     caching = PRIVATE if repo.private or repo.gate != "open" else FIXED if fixed else PUBLIC
     name = quote(file.path.rpartition("/")[2])
-    headers = {"X-Repo-Commit": revision.oid, "Content-Disposition": f"inline; filename*=UTF-8''{name}", **caching}
+    headers = {"X-Repo-Commit": revision.oid, "Content-Disposition": f"inline; filename*=UTF-8''{name}", **caching, **INERT}
     if file.large:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
     here = ask.hub.shelf.have(repo, file)  # until it is, clients are sent its bytes as they come, and not chunk by chunk

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from starlette.responses import Response
 
 from concord.edges.ranges import ranged
-from concord.edges.web import commons, communities, markdown, preview
+from concord.edges.web import commons, communities, markdown, parquet, preview
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
 from concord.errors import BusyError, DamagedError, ForgedError, MalformedError, MissingError, RefusedError, UnreachableError
@@ -31,6 +31,7 @@ DIFF_MAX = 20_000  # bytes of a text that is compared
 DIFF_LINES = 120
 ANSWER_MAX = 8_000  # characters of markup of one answer
 ANSWERS_MAX = 40_000  # of all that one page shows
+PARQUET = parquet.Heads()
 SAFE = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -153,9 +154,10 @@ def file_page(page: Page, shelf: Shelf) -> Response:
     here = find(page, shelf)
     file = _file(here)
     seen = _seen(here, file) if here.may_read else None
+    head = _parquet(here, file) if seen is not None and seen.kind == "parquet" else None
     folder, _, name = file.path.rpartition("/")
-    return show(here, "repo-file.html", "files", file=file, seen=seen, crumbs=_crumbs(folder), file_name=name,
-                last=_last_change(here, file.path))  # fmt: skip
+    return show(here, "repo-file.html", "files", file=file, seen=seen, head=head, extra=parquet.EXTRA, crumbs=_crumbs(folder),
+                file_name=name, last=_last_change(here, file.path))  # fmt: skip
 
 
 def raw(page: Page, shelf: Shelf) -> Response:
@@ -164,7 +166,7 @@ def raw(page: Page, shelf: Shelf) -> Response:
     file = _file(here)
     if not here.may_read:
         raise RefusedError(f"the files of {here.repo.id.name} are given to those whom its owner admits")
-    head = shelf.peek(here.repo, file, 0, min(file.size, 16))
+    head = shelf.peek(here.repo, file, 0, min(file.size, preview.HEAD))
     media = preview.media_of(head) or "application/octet-stream"
     answer = ranged(page.request, file.size, lambda start, stop: shelf.flow(here.repo, file, start, stop), file.sha256, media)
     name = quote(file.path.rpartition("/")[2], safe="")
@@ -299,8 +301,8 @@ def _painter(here: Here) -> Any:
         file = tree.get(_inside(target))
         if file is None or file.size > preview.IMAGE_MAX or not _here_to_read(here, file):
             return None
-        head = b"".join(here.shelf.read(here.repo, file, 0, min(file.size, 16)))
-        return here.at("raw", path=file.path) if preview.media_of(head) else None
+        head = b"".join(here.shelf.read(here.repo, file, 0, min(file.size, preview.HEAD)))
+        return here.at("raw", path=file.path) if (preview.media_of(head) or "").startswith("image/") else None
 
     return image
 
@@ -344,6 +346,16 @@ def _file(here: Here) -> File:
 
 def _here_to_read(here: Here, file: File) -> bool:
     return here.may_read and here.shelf.have(here.repo, file) and not here.page.node.blobs.holds(file.sha256)
+
+
+def _parquet(here: Here, file: File) -> parquet.Head | None:
+    """The head of a Parquet file; None if nobody here can read one, others are being read, or its bytes are not to be had now."""
+    if not PARQUET.offered:
+        return None
+    try:
+        return PARQUET.of(file.sha256, file.size, lambda start, stop: here.shelf.peek(here.repo, file, start, stop))
+    except (MissingError, UnreachableError, ForgedError, BusyError, DamagedError):
+        return None
 
 
 def _changes(here: Here, revision: Revision) -> Changes | None:
