@@ -519,6 +519,10 @@ class Shelf:
         known, moved = {entry.id: entry for entry in self.catalogue(asker)}, self._shelves()[1]
         return [(repo, known.get(repo) or known.get(moved.get(repo, repo))) for repo in named]
 
+    def began(self, repo: Repo, thread: Thread) -> Tree:
+        """The tree where a pull request began; empty if nothing was committed to it yet."""
+        return self._base(repo, thread) if thread.head is not None else {}
+
     # Inside
 
     def _base(self, repo: Repo, thread: Thread) -> Tree:

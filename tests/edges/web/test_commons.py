@@ -277,6 +277,24 @@ def test_people_of_two_members_discuss_propose_and_merge(browser: TestClient, sh
     assert browser.post(thread, data={"csrf": csrf, "do": "other"}).status_code == 400
 
 
+def test_a_pull_request_that_clashes_says_so_and_is_not_merged(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "bruna")
+    theirs = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("evaluate.py", b"print('theirs')\n"))])
+    pull = theirs.headers["location"]
+    shown = parse(browser.get(pull).text).one("main")
+    assert [each.text for each in shown.all("ins")] == ["+print('theirs')"] and "cannot be merged" not in shown.text
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "wanjiru")
+    browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("evaluate.py", b"print('ours')\n"))])
+    assert "cannot be merged" in browser.get(pull).text and "Merge into" not in browser.get(pull).text
+    answer = browser.post(pull, data={"csrf": csrf, "do": "merge"})
+    assert answer.status_code == 409 and "evaluate.py changed on main" in answer.text
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "bruna")
+    post(browser, pull, csrf, do="close", text="Anew, then.")
+    assert "closed it" in browser.get(pull).text
+
+
 def test_nothing_is_done_without_a_role_a_session_or_its_word(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
     forms = ("/upload", "/remove", "/discussions", "/like", "/publish")
     for form in forms:

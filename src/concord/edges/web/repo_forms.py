@@ -5,8 +5,9 @@ from starlette.responses import Response
 from concord.edges.web import commons
 from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
-from concord.edges.web.repos import README, Here, find, show, thread_of
-from concord.errors import ConcordError, MalformedError, RefusedError
+from concord.edges.web.repos import README, Here, find, show, thread_of, thread_page
+from concord.errors import ConcordError, MalformedError, RefusedError, StaleError
+from concord.pillars.commons import Thread
 from concord.pillars.commons.card import card
 from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.tree import check_path
@@ -33,10 +34,10 @@ def upload(page: Page, shelf: Shelf, sent: Sent) -> Response:
         if not contents:
             raise MalformedError("choose a file")
         title = fields.get("title", "").strip() or f"Add {', '.join(contents)}"[:200]
-        ref, back = _ref_for(here, speaker, title, propose="propose" in fields)
         readme = contents.get(README)
         put = [shelf.keep(here.repo, path, content) for path, content in contents.items()]
-        shelf.commit(speaker, shelf.find(here.repo.id, speaker), Draft(ref, title, put=put, card=card(readme) if readme else None))
+        draft = Draft(MAIN, title, put=put, card=card(readme) if readme else None)
+        back = _commit(here, speaker, draft, propose="propose" in fields)
     except ConcordError as e:
         return _ask_upload(here, str(e), 400)
     return page.redirect(back)
@@ -62,17 +63,23 @@ def take_part(page: Page, shelf: Shelf, sent: Sent) -> Response:
     """Answer, close, open again or merge, as the button says."""
     here, speaker = _taking_part(page, shelf)
     thread = thread_of(here)
-    text = sent.fields.get("text", "").replace("\r\n", "\n").strip()
-    match sent.fields.get("do"):
+    try:
+        _do(here, speaker, thread, sent.fields.get("do", ""), sent.fields.get("text", "").replace("\r\n", "\n").strip())
+    except StaleError as e:
+        return thread_page(page, shelf, str(e), 409)
+    return page.redirect(here.plain(f"discussions/{thread.number}"))
+
+
+def _do(here: Here, speaker: Speaker, thread: Thread, what: str, text: str) -> None:
+    match what:
         case "answer":
-            shelf.answer(speaker, here.repo, thread, text)
-        case "close" | "open" as what:
-            shelf.settle(speaker, here.repo, thread, "closed" if what == "close" else "open", text=text)
+            here.shelf.answer(speaker, here.repo, thread, text)
+        case "close" | "open":
+            here.shelf.settle(speaker, here.repo, thread, "closed" if what == "close" else "open", text=text)
         case "merge":
-            shelf.merge(speaker, here.repo, thread, f"Merge pull request {thread.number}: {thread.title}"[:300])
+            here.shelf.merge(speaker, here.repo, thread, f"Merge pull request {thread.number}: {thread.title}"[:300])
         case _:
             raise MalformedError("this form does not say what to do")
-    return page.redirect(here.plain(f"discussions/{thread.number}"))
 
 
 def like(page: Page, shelf: Shelf, sent: Sent) -> Response:
@@ -103,9 +110,10 @@ def _ask_upload(here: Here, wrong: str = "", status: int = 200) -> Response:
     return show(here, "repo-upload.html", "files", status, wrong=wrong, most=UPLOAD_MAX)
 
 
-def _ref_for(here: Here, speaker: Speaker, title: str, *, propose: bool) -> tuple[str, str]:
-    """Which ref the files go to, and which page shows them there."""
+def _commit(here: Here, speaker: Speaker, draft: Draft, *, propose: bool) -> str:
+    """Commit, or propose it to the owner; which page shows it then."""
     if here.may_change and not propose:
-        return MAIN, here.plain("files")
-    thread = here.shelf.discuss(speaker, here.repo, title, "", pull=True)
-    return thread.ref, here.plain(f"discussions/{thread.number}")
+        here.shelf.commit(speaker, here.repo, draft)
+        return here.plain("files")
+    thread, _ = here.shelf.propose(speaker, here.repo, draft)
+    return here.plain(f"discussions/{thread.number}")

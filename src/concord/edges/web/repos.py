@@ -1,5 +1,6 @@
 """One repo: its card, files, history and discussions. What is in it was written by strangers, and is shown as nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from posixpath import join, normpath
@@ -9,7 +10,7 @@ from urllib.parse import quote, unquote
 from starlette.responses import Response
 
 from concord.edges.ranges import ranged
-from concord.edges.web import commons, communities, markdown, parquet, preview
+from concord.edges.web import commons, communities, markdown, parquet, preview, usage
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
 from concord.errors import BusyError, DamagedError, ForgedError, MalformedError, MissingError, RefusedError, UnreachableError
@@ -100,6 +101,16 @@ class Here:
         return self.shelf.may_read(self.repo, self.speaker)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What changed: the files with what they were before, the paths removed, the lines that differ by path, how many more files."""
+
+    rows: list[tuple[File, File | None]]
+    removed: list[str]
+    lines: dict[str, list[str]]
+    more: int
+
+
 def find(page: Page, shelf: Shelf) -> Here:
     """What the address names. MissingError if it is nothing, or nothing for this reader."""
     params = page.request.path_params
@@ -132,6 +143,7 @@ def card_page(page: Page, shelf: Shelf) -> Response:
         lineage=_lineage(here),
         passport=_passport(here),
         communities=[] if here.repo.private else communities.of_repo(page, shelf, here.repo.id),
+        ways=_ways(here, tree),
         can_discard=here.may_change and here.repo.private,
     )
 
@@ -192,15 +204,8 @@ def commit_page(page: Page, shelf: Shelf) -> Response:
     changes = _changes(here, revision)
     parent = here.repo.revisions.get(revision.commit.parent or "")
     before = shelf.tree(here.repo, parent) if parent else {}
-    rows = [(file, before.get(file.path)) for file in changes.put] if changes else []
-    lines, room = {}, DIFF_LINES * 2
-    for file, old in rows[:FILES_MAX] if here.may_read else []:
-        found = _diff(here, old, file) if room > 0 else []
-        if found:
-            lines[file.path] = found
-            room -= len(found)
-    return show(here, "repo-commit.html", "history", revision=revision, rows=rows[:FILES_MAX], count=len(rows), parent=parent,
-                removed=list(changes.removed)[:FILES_MAX] if changes else [], known=changes is not None, lines=lines)  # fmt: skip
+    compared = _compared(here, before, changes.put, changes.removed) if changes else None
+    return show(here, "repo-commit.html", "history", revision=revision, parent=parent, compared=compared)
 
 
 def threads_page(page: Page, shelf: Shelf) -> Response:
@@ -213,8 +218,8 @@ def threads_page(page: Page, shelf: Shelf) -> Response:
     )
 
 
-def thread_page(page: Page, shelf: Shelf) -> Response:
-    """A discussion with its answers, or a pull request with its commits."""
+def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200) -> Response:
+    """A discussion with its answers, or a pull request with its commits and all that they change; `wrong`: what was not done."""
     here = find(page, shelf)
     thread = thread_of(here)
     said: list[tuple[Said, markdown.Rendered | None]] = []
@@ -227,8 +232,9 @@ def thread_page(page: Page, shelf: Shelf) -> Response:
             break
     text = _words(here, thread.begun.text, "begun", ANSWERS_MAX)
     settles = here.may_take_part and here.speaker is not None and here.speaker.origin in (here.repo.id.owner, thread.begun.by)
-    return show(here, "repo-discussion.html", "discussions", thread=thread, text=text,
-                said=said, unshown=len(thread.answers) - len(said), commits=_proposed(here, thread), may_settle=settles,
+    merging = _merging(here, thread)
+    return show(here, "repo-discussion.html", "discussions", status, thread=thread, text=text, wrong=wrong, **merging, said=said,
+                unshown=len(thread.answers) - len(said), commits=_proposed(here, thread), may_settle=settles,
                 is_settle={answer.leaf: isinstance(answer.record, Settle) for answer, _ in said})  # fmt: skip
 
 
@@ -391,12 +397,45 @@ def _diff(here: Here, old: File | None, new: File) -> list[str]:
     return list(unified_diff(texts[0], texts[1], n=2, lineterm=""))[2 : DIFF_LINES + 2]
 
 
+def _merging(here: Here, thread: Thread) -> dict[str, Any]:
+    """What a pull request changes against where it began, and what stands in the way of merging it."""
+    if thread.head is None or thread.status == "merged":
+        return {"compared": None, "clash": []}
+    try:
+        put, removed = here.shelf.proposed(here.repo, thread)
+        before, onto = here.shelf.began(here.repo, thread), here.shelf.conflicts(here.repo, thread)
+    except MissingError:  # a commit before it lists its files in a blob which is not here
+        return {"compared": None, "clash": []}
+    return {"compared": _compared(here, before, put, removed), "clash": onto}
+
+
+def _compared(here: Here, before: Tree, put: Sequence[File], removed: Sequence[str]) -> Compared:
+    """What was put and removed, against the tree before."""
+    rows = [(file, before.get(file.path)) for file in put]
+    lines, room = {}, DIFF_LINES * 2
+    for file, old in rows[:FILES_MAX] if here.may_read else []:
+        found = _diff(here, old, file) if room > 0 else []
+        if found:
+            lines[file.path] = found
+            room -= len(found)
+    return Compared(rows[:FILES_MAX], list(removed)[:FILES_MAX], lines, max(len(rows) - FILES_MAX, 0))
+
+
 def _proposed(here: Here, thread: Thread) -> list[tuple[Revision, Changes | None]]:
     """The commits of a pull request, the newest first."""
     if thread.head is None:
         return []
     history = here.repo.history(here.repo.revisions[thread.head])
     return [(each, _changes(here, each)) for each in history if each.commit.ref == thread.ref][:PER_PAGE]
+
+
+def _ways(here: Here, tree: Tree) -> list[usage.Way]:
+    """How the revision is used with each client."""
+    if here.revision is None:
+        return []
+    card = here.revision.commit.card
+    of = (here.page.address, here.name, here.repo.id.kind, here.revision.oid, tuple(sorted(tree)), card.library, card.task)
+    return usage.ways(usage.Subject(*of))
 
 
 def _lineage(here: Here) -> list[tuple[str, str, str | None]]:
