@@ -41,7 +41,8 @@ def test_every_command_in_the_docs_exists(page: Path) -> None:
     for words in said:
         first, _, second = words.partition(" ")
         if first in groups:
-            assert first in known or f"{first} {second}" in known, f"{page.name}: concord {words}"
+            deeper = any(name.startswith(f"{first} {second} ") for name in known)
+            assert first in known or f"{first} {second}" in known or deeper, f"{page.name}: concord {words}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

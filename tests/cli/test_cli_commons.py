@@ -450,3 +450,20 @@ def test_bytes_that_are_noted_and_gone_are_told(folder: Path, demo: Path) -> Non
     done = run("verify", "--deep", home=demo)
     assert done.status == 1
     assert f"content {'cd' * 32} of the repo" in done.err
+
+
+# Communities
+
+
+def test_a_community_is_gathered_shown_and_gathered_anew(demo: Path) -> None:
+    own = "example-kz/name-language"
+    words = ("commons", "community", "gather", "lakes", own, "--title", "Words of the lakes", "--about", "Fresh.")
+    made = run(*words, "--json", home=demo).json()
+    assert (made["title"], made["count"], [repo["here"] for repo in made["repos"]]) == ("Words of the lakes", 1, [True])
+    name = "example-ke/lakes"
+    assert name in run("commons", "community", "list", home=demo).out
+    assert "Fresh." in run("commons", "community", "show", name, home=demo).out
+    again = run("commons", "community", "gather", "lakes", own, own, "--title", "Lakes", "--json", home=demo).json()
+    assert (again["title"], again["about"], again["count"]) == ("Lakes", "", 1) and again["since"] == made["since"]
+    assert run("commons", "community", "gather", "x", "nobody/never", "--title", "X", home=demo).status == 1
+    assert run("commons", "community", "show", "lakes-of-none", home=demo).status == 1

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from concord.cli import blob, bundle, charter, commons, content, export_repo, log, member, node, peer, person, proof, record, token
+from concord.cli import (
+    blob,
+    bundle,
+    charter,
+    commons,
+    community,
+    content,
+    export_repo,
+    log,
+    member,
+    node,
+    peer,
+    person,
+    proof,
+    record,
+    token,
+)
 
 app = typer.Typer(
     name="concord",
@@ -49,6 +65,9 @@ for name, group in (
     ("token", token.app),
 ):
     app.add_typer(group, name=name)
+
+
+commons.app.add_typer(community.app, name="community")
 
 
 def main() -> None:

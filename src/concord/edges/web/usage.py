@@ -112,7 +112,8 @@ def _anything(of: Subject) -> Iterator[Way]:
     lfs = shlex.quote(f"{of.address}/{PREFIX[of.kind]}{of.name}.git/info/lfs")
     yield Way("git-lfs", f"git config lfs.url \\\n  {lfs}")
     member = of.name.partition("/")[0]
-    code = f"concord log policy {member} -o {member}.policy\nconcord verify ./FOLDER --policy {member}.policy"
+    pull = f"concord pull {PREFIX[of.kind]}{of.name} --local-dir FOLDER"
+    code = f"{pull}\nconcord log policy {member} -o {member}.policy\nconcord verify ./FOLDER --policy {member}.policy"
     yield Way("concord", code)
 
 
