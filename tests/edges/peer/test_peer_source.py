@@ -174,6 +174,30 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_again() -> None:
         assert pieces(server, 0) == BODY
 
 
+def test_of_a_server_that_knows_no_ranges_one_answer_is_read_on_part_by_part() -> None:
+    with Imposter(lambda _: http(BODY)) as server:
+        asked = source(server)
+        spans = [(0, 100), (100, 300), (500, 900), (400, 450), (900, len(BODY)), (0, 10)]
+        for start, stop in spans:
+            assert b"".join(asked.part("peer/blobs/x", start, stop)) == BODY[start:stop]
+        assert len(server.heads) == 4  # for the first part, what follows, what lies before that, and the beginning once more
+        part = asked.part("peer/blobs/x", 450, 5_000)
+        assert next(part)
+        part.close()
+        assert b"".join(asked.part("peer/blobs/y", 0, 10)) == BODY[:10]
+        assert len(server.heads) == 5
+
+
+def test_an_answer_that_broke_is_not_read_on() -> None:
+    with Imposter(lambda _: http(BODY)[:-1000]) as server:
+        asked = source(server)
+        assert b"".join(asked.part("x", 0, 10)) == BODY[:10]
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match="broke after"):
+                list(asked.part("x", 10, len(BODY)))
+        assert len(server.heads) == 3
+
+
 def test_a_range_that_begins_beyond_the_end_is_not_had() -> None:
     with Imposter(lambda _: http(b"", 416)) as server, pytest.raises(UnreachableError, match="416"):
         pieces(server, 5_000)

@@ -6,12 +6,16 @@ others are waiting, and what is missing comes the next time.
 """
 
 import http.client
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
@@ -25,7 +29,9 @@ from concord.errors import MalformedError, MissingError, TooLargeError, Unreacha
 from concord.tlog.tile import Place
 
 PIECE = 1 << 16  # bytes read at a time
+FILES_MAX = 250_000  # names that are looked at in a folder
 SENT = 1 << 12  # bytes sent at a time, each within the time that a peer may be silent
+_CONTENT = re.compile(r"peer/content/([0-9a-f]{64})/([0-9a-f]{64})(?:\.map)?\Z")
 GRACE = 2  # times the silence that a peer may keep: what an answer may take whatever its size
 
 
@@ -53,6 +59,24 @@ class Listener(Source, Protocol):
         """Send `body` to `path`: the status and at most `most` bytes of answer. UnreachableError if nobody takes it."""
 
 
+@runtime_checkable
+class Carrier(Source, Protocol):
+    """A source that knows which files of repos it has; a node or web server does not tell."""
+
+    def contents(self) -> Iterator[tuple[str, str]]:
+        """The root of the repo and the SHA-256 of each file, in no order. Whether it is true is found out by whoever fetches."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes all of it takes, for progress."""
+
+
+def content_of(path: str) -> tuple[str, str] | None:
+    """Of which repo (its root) and file (SHA-256) the bytes or the map are at `path`; None if it is another path."""
+    found = _CONTENT.match(path)
+    return (found[1], found[2]) if found else None
+
+
 def tile_path(log: str, place: Place) -> str:
     """Where a tile of the log in the folder `log` stands."""
     return f"peer/logs/{log}/{place}"
@@ -61,7 +85,9 @@ def tile_path(log: str, place: Place) -> str:
 class HttpSource:
     """A node, or a static copy of one, at an address.
 
-    Several things are asked for at once, because over a long line the way there and back takes longer than the bytes.
+    Several things are asked for at once, because over a long line the way there and back takes longer than the bytes. A plain web
+    server may know no ranges, and send all of a file for any part of it: then what comes is read on part by part, so that it comes
+    about once for each that is asked for at a time.
     """
 
     ahead = 4
@@ -71,6 +97,7 @@ class HttpSource:
         self.name = url
         self.skew: int | None = None
         self._url = url.rstrip("/")
+        self._sends_all, self._whole, self._turn = False, list[_Whole](), Lock()
         self._rate = settings.pull_rate
         self._grace = GRACE * settings.pull_timeout
         self._end = time.monotonic() + (settings.pull_patience if patience is None else patience)
@@ -85,7 +112,30 @@ class HttpSource:
         return self._read(path, start=start)
 
     def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        if self._sends_all:
+            return self._go_on(path, start, stop)
         return until(stop - start, self._read(path, start=start, stop=stop))
+
+    def _go_on(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        """The same, of a server that knows no ranges: an answer of which a part was read is read on."""
+        whole = self._begun(path, start) or _Whole(path, self._read(path))
+        try:
+            yield from whole.read(start, stop)
+        except UnreachableError:
+            whole.broken = True
+            raise
+        finally:  # also when whoever reads has enough
+            with self._turn:
+                self._whole = [*self._whole, *([] if whole.broken else [whole])][-self.ahead :]  # what falls out is closed
+
+    def _begun(self, path: str, start: int) -> "_Whole | None":
+        """The answer that is nearest to the byte `start` of what is at `path`, now ours alone."""
+        with self._turn:
+            before = [whole for whole in self._whole if whole.path == path and whole.place <= start]
+            found = max(before, key=lambda whole: whole.place, default=None)
+            if found is not None:
+                self._whole.remove(found)
+            return found
 
     def post(self, path: str, body: bytes, most: int) -> tuple[int, bytes]:
         length = {"Content-Length": str(len(body))}
@@ -101,6 +151,7 @@ class HttpSource:
                 raise MissingError(f"{self.name} has no {path}")
             if answer.status not in (200, 206 if ranged else 200):
                 raise UnreachableError(f"{self.name} answers {answer.status} for {path}")
+            self._sends_all |= ranged and answer.status == 200
             pieces = self._bounded(answer, most)
             yield from pieces if answer.status == 206 else _after(start, pieces)
 
@@ -189,6 +240,23 @@ def _pools(measure: Callable[[float, int], None]) -> dict[str, type[HTTPConnecti
     return {"http": Plain, "https": Secure}
 
 
+class _Whole:
+    """All that is at a path, coming in pieces, of which some were read: up to `place`."""
+
+    def __init__(self, path: str, pieces: Iterator[bytes]) -> None:
+        self.path, self.place, self.broken = path, 0, False
+        self._pieces, self._rest = pieces, b""
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop), what lies before them passed over."""
+        while self.place < stop and (piece := self._rest or next(self._pieces, b"")):
+            wanted, self._rest = piece[: stop - self.place], piece[stop - self.place :]
+            first = start - self.place
+            self.place += len(wanted)
+            if len(wanted) > first:
+                yield wanted[max(first, 0) :]
+
+
 def until(length: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The first `length` bytes of `pieces`; no more of them is asked for."""
     for piece in pieces if length else ():
@@ -223,12 +291,27 @@ class FolderSource:
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         with self._open(path) as file:
-            file.seek(start)
-            while piece := file.read(PIECE):
-                yield piece
+            try:
+                file.seek(start)
+                while piece := file.read(PIECE):
+                    yield piece
+            except OSError as e:
+                raise UnreachableError(f"{self.name}: {path} cannot be read any more: {e.strerror}") from e
 
     def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
         return until(stop - start, self.stream(path, start))
+
+    def contents(self) -> Iterator[tuple[str, str]]:
+        """What lies there under the names that it would have, at most FILES_MAX of it."""
+        folder = self._root / "peer" / "content"
+        paths = (f"peer/content/{root}/{name}" for root in _names(folder) for name in _names(folder / root))
+        return filter(None, map(content_of, islice(paths, FILES_MAX)))
+
+    @property
+    def size(self) -> int:
+        roots = [self._root / "peer" / "content" / name for name in _names(self._root / "peer" / "content")]
+        paths = (folder / name for root in roots for folder in (root, root / "xorbs") for name in _names(folder))
+        return sum(path.stat().st_size for path in islice(paths, FILES_MAX) if path.is_file())
 
     def _open(self, path: str) -> BufferedReader:
         target = (self._root / path).resolve()
@@ -240,6 +323,15 @@ class FolderSource:
             return target.open("rb")
         except OSError as e:
             raise MissingError(f"{self.name} has no {path}") from e
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """The names in a folder, in no order; none if it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries)
+    except OSError:
+        return
 
 
 def _cause(error: Exception) -> str:
