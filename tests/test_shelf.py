@@ -86,6 +86,32 @@ def test_a_commit_that_lost_a_race_changes_nothing(shelf: Shelf) -> None:
     assert shelf.find(repo.id, None).find("main").oid == second.oid
 
 
+def test_a_repo_is_found_by_its_root_and_by_whichever_of_its_names(nodes: list[Node], shelf: Shelf) -> None:
+    model = shelf.open(AMINA, "model", "words", private=False)
+    secret = shelf.open(AMINA, "model", "secret", private=True)
+    found = [shelf.named(name).root for name in ("ke/words", f"{KE.origin}/words", "models/ke/words", model.root)]
+    assert found == [model.root] * 4
+    assert shelf.named("ke/secret").root == secret.root
+    assert [repo.root for repo in shelf.open_repos()] == [model.root]
+    dataset = shelf.open(AMINA, "dataset", "words", private=False)
+    with pytest.raises(MalformedError, match="could be several"):
+        shelf.named("ke/words")
+    assert shelf.named("datasets/ke/words").root == dataset.root
+    shelf.move(AMINA, model, "phrases")
+    assert shelf.named("models/ke/words").id.name == "phrases"
+    for name in ("words", "ke/", "/words", "datasets/words", ""):
+        with pytest.raises(MalformedError, match="no name of a repo"):
+            shelf.named(name)
+    for name in ("ke/none", "nobody/words", "9f" * 32):
+        with pytest.raises(MissingError):
+            shelf.named(name)
+    shelf.check_open(model)
+    shelf.configure(AMINA, dataset, "manual")
+    for repo in (secret, shelf.named(dataset.root)):
+        with pytest.raises(RefusedError, match="not for everybody"):
+            shelf.check_open(repo)
+
+
 def test_much_is_listed_beside_the_log(nodes: list[Node], shelf: Shelf) -> None:
     repo = shelf.open(AMINA, "dataset", "many", private=False)
     revision = put(shelf, repo, *(f"data/{number:04}.parquet" for number in range(1000)))

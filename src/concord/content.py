@@ -48,6 +48,12 @@ class Content:
                 found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == root, among)))
         return {digest for digest in found if self._node.blobs.have(digest) or self._entry(digest)}
 
+    def all_of(self, root: str) -> set[str]:
+        """All that is here as content of the repo that the record `root` opened."""
+        with self._node.private_reading() as db:
+            brought = db.scalars(select(table.c.sha256).where(table.c.repo == root)).all()
+        return self.here(root, brought)
+
     def size(self, repo: Repo, digest: str) -> int:
         """How many bytes; the errors are those of `read`."""
         return self.size_of(repo.root, digest)

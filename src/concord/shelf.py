@@ -8,6 +8,7 @@ A private repo is seen by people of its owner only. To everybody else it is not 
 for a repo that never was.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -71,6 +72,8 @@ INLINE_MAX = 40_000  # bytes of changes that a commit carries itself; more are l
 TREES_KEPT = 16
 REPOS_KEPT = 64
 TITLE_MAX = 300
+PLURALS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
+_ROOT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
@@ -167,18 +170,52 @@ class Shelf:
     def rooted(self, owner: str, kind: Kind, name: str, root: str) -> Repo | None:
         """The repo that was opened by the record `root` and was called `name` once, whoever asks; None if it is gone."""
         repo = RepoId(owner=owner, kind=kind, name=name)
-        try:
-            found = self.seen(repo)
-        except MissingError:
-            return None
-        return found if found.root == root else None
+        found = self._whoever_asks(repo)
+        return found if found and found.root == root else None
+
+    def opened(self, root: str) -> Repo | None:
+        """The repo that the record `root` of some log opened, under whatever name it has now; None if it is gone."""
+        with self.node.reading() as db:
+            repo = commons_view.opened_by(db, root)
+        return self.rooted(repo.owner, repo.kind, repo.name, root) if repo else None
 
     def is_open(self, root: str) -> bool:
         """Whether the repo that the record `root` opened is public, and given to everybody."""
-        with self.node.reading() as db:
-            repo = commons_view.opened_by(db, root)
-        found = self.rooted(repo.owner, repo.kind, repo.name, root) if repo else None
+        found = self.opened(root)
         return found is not None and not found.private and found.gate == "open"
+
+    def open_repos(self) -> list[Repo]:
+        """All repos that are public, and given to everybody."""
+        found = [self.find(repo, None) for repo in self.listed(None)]
+        return [repo for repo in found if repo.gate == "open"]
+
+    def named(self, name: str) -> Repo:
+        """The repo that `name` means, whoever asks: a root, or `namespace/name`, with `datasets/` or the like before it if need be.
+
+        MissingError if it is not known here; MalformedError if it is no name, or could mean two repos.
+        """
+        if _ROOT.match(name):
+            found = [self.opened(name)]
+        else:
+            kinds, namespace, last = _parts(name)
+            found = [self._whoever_asks(self.repo_id(kind, namespace, last)) for kind in kinds]
+        known = [repo for repo in found if repo is not None]
+        if len(known) > 1:
+            raise MalformedError(f"{name!r} could be several repos: put {' or '.join(f'{each}/' for each in PLURALS)} before it")
+        if not known:
+            raise MissingError(f"there is no repo {name[:200]!r} here")
+        return known[0]
+
+    def check_open(self, repo: Repo) -> None:
+        """RefusedError unless a repo is public, and given to everybody."""
+        if repo.private or repo.gate != "open":
+            raise RefusedError(f"{label(repo.id.owner)}/{repo.id.name} is not for everybody, so its files are not handed on")
+
+    def _whoever_asks(self, repo: RepoId) -> Repo | None:
+        try:
+            return self.seen(repo)
+        except MissingError:
+            return None
 
     def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
         """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
@@ -275,9 +312,7 @@ class Shelf:
 
     def _mend(self, root: str, xorb: str) -> None:
         """Bring a damaged xorb again, if a file of the repo has chunks of it. DamagedError if nobody has it."""
-        with self.node.reading() as db:
-            identity = commons_view.opened_by(db, root)
-        repo = self.rooted(identity.owner, identity.kind, identity.name, root) if identity else None
+        repo = self.opened(root)
         if self.courier is None or repo is None:
             return
         for digest in sorted(self.content.have(repo, self.node.chunks.users(xorb)))[:1]:
@@ -685,6 +720,16 @@ def _name(name: str) -> str:
 def _title(draft: Draft) -> str:
     """The title of a commit as its record carries it."""
     return " ".join(draft.title.split())[:TITLE_MAX] or "A commit"
+
+
+def _parts(name: str) -> tuple[list[Kind], str, str]:
+    """The kinds that a repo of this name may have, its namespace, and its name."""
+    before, _, last = name.rpartition("/")
+    plural, slash, rest = before.partition("/")
+    kinds, namespace = ([PLURALS[plural]], rest) if slash and plural in PLURALS else (list(PLURALS.values()), before)
+    if not namespace or not last or before in PLURALS:
+        raise MalformedError(f"{name[:200]!r} is no name of a repo, such as nairobi/words or datasets/nairobi/words")
+    return kinds, namespace, last
 
 
 def _kind(kind: str) -> Kind:
