@@ -1,16 +1,25 @@
 """charter, blob, peer, bundle: what is carried from one node to another, by hand and over a line."""
 
 import json
+import subprocess
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from concord.home import create, open_home
+from concord.ledger.identity import label
+from concord.operations import receipts
+from concord.pillars.commons import File
 from concord.pillars.members.charter import presets
+from concord.shelf import Draft, Shelf
+from concord.testing import everything
 from concord.testing.imposter import Imposter, http
+from concord.testing.processes import command, environment, until
 from concord.testing.terminal import run
+from concord.tlog import policy as policies
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -246,3 +255,129 @@ def test_a_bundle_for_another_organisation_is_not_made(founded: Path, tmp_path: 
     done = run("bundle", "export", "--want", tmp_path / "want", tmp_path / "out.zip", home=founded)
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "another organisation" in done.err
+
+
+# bundle, with the files of repos
+
+
+def shared(home: Path, content: bytes) -> tuple[str, str]:
+    """Let the first member of a home share a version of a model; the name of the repo, and the digest of its weights."""
+    node = open_home(home)
+    shelf, me = Shelf(node), everything(node.holdings.hosted()[0])
+    repo_id = shelf.repo_id("model", me.origin, "words")
+    repo = shelf.find(repo_id, me) if shelf.taken(repo_id) else shelf.open(me, "model", "words", private=False)
+    digest, size = shelf.content.take([content], sha256(content).hexdigest(), 1 << 30)
+    shelf.content.give(repo, [digest])
+    weights = File(path="model.safetensors", size=size, sha256=digest, xet=shelf.content.xet(digest))
+    put = [weights, shelf.keep(repo, "README.md", b"# Words\n%d\n" % size)]
+    shelf.commit(me, shelf.find(repo_id, me), Draft("main", "A version", put=put))
+    node.cosign()
+    return f"{label(me.origin)}/words", digest
+
+
+def wanted(home: Path, out: Path, repo: str) -> Path:
+    assert run("bundle", "want", out, "--repo", repo, home=home).status == 0
+    return out
+
+
+def test_version_2_of_a_model_comes_by_stick_in_two_volumes_after_a_kill(demo: Path, receiver: Path, tmp_path: Path) -> None:
+    one = Random("one").randbytes(6_000_000)
+    repo, _ = shared(demo, one)
+    made = run("bundle", "export", "--want", wanted(receiver, tmp_path / "w1", repo), tmp_path / "one.zip", "--json", home=demo)
+    assert (made.json()["files"], made.json()["absent"]) == (2, [])
+    taken = run("bundle", "import", tmp_path / "one.zip", "--json", home=receiver).json()
+    assert (taken["files"], taken["wrong"]) == (2, {})
+
+    two = one[:2_000_000] + Random("two").randbytes(1_200_000) + one[3_200_000:]
+    _, digest = shared(demo, two)
+    want = wanted(receiver, tmp_path / "w2", repo)
+    made = run("bundle", "export", "--want", want, tmp_path / "two.zip", "--volume", "1", "--json", home=demo)
+    volumes = [Path(path) for path in made.json()["volumes"]]
+    assert len(volumes) == 2
+    carried = sum(path.stat().st_size for path in volumes)
+    assert 1_200_000 < carried < 1.03 * 1_500_000  # what changed, and the rest of the chunks at both ends of it
+    killed_in_the_middle(receiver, volumes)
+    again = run("bundle", "import", *volumes, "--json", home=receiver)
+    assert (again.status, again.json()["wrong"]) == (0, {})
+    done = run("bundle", "import", *volumes, "--json", home=receiver).json()
+    assert (done["entries"], done["files"]) == (0, 0)
+
+    node = open_home(receiver)
+    here = Shelf(node).named(repo)
+    assert b"".join(Shelf(node).content.read(here, digest)) == two
+    assert run("verify", "--deep", home=receiver).status == 0
+    assert run("pull", repo, "--local-dir", tmp_path / "files", home=receiver).status == 0
+    assert (tmp_path / "files" / "model.safetensors").read_bytes() == two
+    (checked,) = receipts.check(tmp_path / "files", lambda by: policies.parse(str(node.policy(by)).encode()))
+    assert (checked.oid, checked.wrong) == (here.find("main").oid, ())
+    assert checked.snapshot is not None
+
+
+def killed_in_the_middle(home: Path, volumes: list[Path]) -> None:
+    """Take a bundle in, and kill the process as soon as something of its files has come."""
+    line = [*command(), "--home", str(home), "bundle", "import", *map(str, volumes)]
+    process = subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    coming = home / "blobs" / "chunks" / "coming"
+    until(lambda: process.poll() is not None or any(coming.rglob("0*-*")), "something of the files to come")
+    process.kill()
+    process.wait()
+
+
+def test_what_cannot_go_is_told_and_the_sender_may_choose_too(demo: Path, receiver: Path, tmp_path: Path) -> None:
+    repo, _ = shared(demo, Random("one").randbytes(300_000))
+    run("bundle", "want", tmp_path / "w", home=receiver)
+    line = ["bundle", "export", "--want", tmp_path / "w", tmp_path / "b.zip", "--repo", repo, "--repo", "example-ke/nothing"]
+    made = run(*line, home=demo)
+    assert (made.status, made.err) == (0, "example-ke/nothing is wanted, and cannot be had here\n")
+    assert "2 files of repos" in made.out
+    assert run(*line, "--no-blobs", "--json", home=demo).json()["files"] == 0
+    run(*line, home=demo)
+    assert "2 files of repos taken in" in run("bundle", "import", tmp_path / "b.zip", home=receiver).out
+
+
+def test_all_repos_are_wanted(demo: Path, receiver: Path, tmp_path: Path) -> None:
+    shared(demo, Random("one").randbytes(300_000))
+    assert run("bundle", "want", tmp_path / "w", "--all-repos", "--json", home=receiver).json()["repos"] == 0
+    made = run("bundle", "export", "--want", tmp_path / "w", tmp_path / "b.zip", "--json", home=demo).json()
+    assert made["files"] >= 2  # the demonstration may have repos of its own
+    with zipfile.ZipFile(made["volumes"][0]) as packed:
+        packed.extractall(tmp_path / "stick")
+    assert run("bundle", "import", tmp_path / "stick", "--json", home=receiver).json()["files"] == made["files"]
+
+
+def test_a_repo_is_pulled_from_a_bundle_or_a_folder(demo: Path, receiver: Path, tmp_path: Path) -> None:
+    content = Random("one").randbytes(1_300_000)
+    repo, _ = shared(demo, content)
+    want = wanted(receiver, tmp_path / "w", repo)
+    made = run("bundle", "export", "--want", want, tmp_path / "b.zip", "--volume", "1", "--json", home=demo).json()
+    volumes = [word for path in made["volumes"] for word in ("--from", path)]
+    assert len(made["volumes"]) >= 2
+    done = run("pull", repo, "--local-dir", tmp_path / "one", *volumes, "--json", home=receiver)
+    assert (done.status, done.json()["written"]) == (0, 2)
+    for path in made["volumes"]:
+        with zipfile.ZipFile(path) as packed:
+            packed.extractall(tmp_path / "stick")
+    charter = open_home(demo).charter
+    assert charter is not None
+    create(tmp_path / "third").adopt(charter)
+    done = run("pull", repo, "--local-dir", tmp_path / "two", "--from", tmp_path / "stick", "--json", home=tmp_path / "third")
+    assert (done.status, done.json()["written"]) == (0, 2)
+    for folder in ("one", "two"):
+        assert (tmp_path / folder / "model.safetensors").read_bytes() == content
+    lacking = run("pull", repo, "--local-dir", tmp_path / "three", *volumes[:2], home=receiver)
+    assert (lacking.status, lacking.out) == (1, "")
+    assert "is missing" in lacking.err
+
+
+def test_only_one_bundle_is_taken_in_at_a_time(receiver: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    done = run("bundle", "import", tmp_path / "a", tmp_path / "b", home=receiver)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("repo", ["words", "", "datasets/words", "a" * 400])
+def test_what_is_no_repo_is_not_wanted(repo: str, demo: Path, tmp_path: Path) -> None:
+    done = run("bundle", "want", tmp_path / "w", "--repo", repo, home=demo)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert not (tmp_path / "w").exists()

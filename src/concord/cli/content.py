@@ -1,5 +1,7 @@
 """Files of repos: pull them into the cache of the usual clients."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +11,14 @@ import typer
 from concord.cli.shell import Shell, command, when
 
 if TYPE_CHECKING:
+    from concord.edges.peer.source import Carrier
     from concord.operations.cache import Target
     from concord.operations.pulling import Heard
+
+
+FROM_HELP = (
+    "Take from here: the address of a node, the volumes of a bundle, or a folder that one was unzipped into; may be repeated."
+)
 
 
 class KindOf(StrEnum):
@@ -35,7 +43,7 @@ def pull(
     exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="No files like this; may be repeated.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="The cache to fill; otherwise the usual one.")] = None,
     local_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A plain folder in place of a cache.")] = None,
-    from_: Annotated[list[str] | None, typer.Option("--from", metavar="URL", help="Ask this node; may be repeated.")] = None,
+    from_: Annotated[list[str] | None, typer.Option("--from", metavar="WHERE", help=FROM_HELP)] = None,
 ) -> None:
     """Pull a repo's files from several nodes at once, into the cache that the Hub's clients read, going on where it was cut."""
     from concord.errors import SettingsError
@@ -45,23 +53,37 @@ def pull(
 
     if cache and local_dir:
         raise SettingsError("fill a cache (--cache) or a folder (--local-dir), not both")
-    node, wish = shell.node(), Wish(include or (), exclude or (), from_ or ())
-    with shell.progress("hearing") as progress:
-        heard = pulling.hear(node, wish, progress)
-    _tell(shell, heard)
-    courier = pulling.courier_for(node, wish)
-    shelf = Shelf(node, courier)
-    found = pulling.find(shelf, type_.value, repo, shell.admin(node) if node.holdings.hosted() else None)
-    at = found.find(revision)
-    target = _target(type_.value, repo, at.oid, cache, local_dir)
-    with shell.progress("pulling") as progress:
-        done = pulling.pull(shelf, found, at, target, wish, progress)
-        if done.wrong:
-            raise pulling.complaint(done)
-        pulling.settle(node, courier, found, at, target, None if revision == at.oid else revision)
+    node = shell.node()
+    with _carried(shell, from_ or ()) as (carried, urls):
+        wish = Wish(include or (), exclude or (), urls, carried)
+        with shell.progress("hearing") as progress:
+            heard = pulling.hear(node, wish, progress)
+        _tell(shell, heard)
+        courier = pulling.courier_for(node, wish)
+        shelf = Shelf(node, courier)
+        found = pulling.find(shelf, type_.value, repo, shell.admin(node) if node.holdings.hosted() else None)
+        at = found.find(revision)
+        target = _target(type_.value, repo, at.oid, cache, local_dir)
+        with shell.progress("pulling") as progress:
+            done = pulling.pull(shelf, found, at, target, wish, progress)
+            if done.wrong:
+                raise pulling.complaint(done)
+            pulling.settle(node, courier, found, at, target, None if revision == at.oid else revision)
     told = {"repo": repo, "revision": at.oid, "folder": str(target.folder), "files": done.files, "bytes": done.size}
     told |= {"written": done.written, "as_of": heard.as_of}
     shell.result(told, f"{target.folder}\n{done.files} files of {repo} at {at.oid[:12]}, {done.written} of them new here")
+
+
+@contextmanager
+def _carried(shell: Shell, names: list[str] | tuple[()]) -> "Iterator[tuple[list[Carrier], list[str]]]":
+    """What can be taken from on this machine, opened; and the names of what is elsewhere."""
+    from concord.edges.peer.bundle import opened
+
+    here = [name for name in names if Path(name).exists()]
+    with ExitStack() as stack:
+        with shell.progress("checking") as progress:
+            carried = stack.enter_context(opened(map(Path, here), progress))
+        yield carried, [name for name in names if name not in here]
 
 
 def _target(kind: str, name: str, oid: str, cache: Path | None, local_dir: Path | None) -> "Target":

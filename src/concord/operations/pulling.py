@@ -15,7 +15,7 @@ from threading import Lock
 
 from concord.config import Settings
 from concord.edges.peer.pull import pull as pull_logs
-from concord.edges.peer.source import HttpSource, Source
+from concord.edges.peer.source import Carrier, HttpSource, Source
 from concord.errors import ConcordError, MissingError, RefusedError, StorageError, UnreachableError
 from concord.node import Node
 from concord.operations import keeping, receipts
@@ -37,12 +37,14 @@ Progress = Callable[[str, int, int], None]
 class Wish:
     """What to pull: files whose path fits one of `include` (none: all) and none of `exclude`, as `fnmatch` reads them.
 
-    `sources` are addresses to ask instead of the peers of the node (none: the peers).
+    `sources` are addresses to ask instead of the peers of the node, `carried` bundles and folders to take from instead (none of
+    either: the peers).
     """
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     sources: Sequence[str] = ()
+    carried: Sequence[Carrier] = ()
 
     def has(self, path: str) -> bool:
         """Whether a file is wanted.
@@ -78,22 +80,24 @@ def hear(node: Node, wish: Wish, progress: Progress) -> Heard:
     with node.private_reading() as db:
         known = {peer.url: peer.answered for peer in peers.everyone(db)}
     heard = Heard()
-    for url in wish.sources or known:
+    asked: list[str | Source] = [*wish.carried, *wish.sources] or list(known)
+    for each in asked:
+        name = each if isinstance(each, str) else each.name
         try:
-            if url.rstrip("/") in known:
-                pull_from(node, url.rstrip("/"), progress)
+            if isinstance(each, str) and each.rstrip("/") in known:
+                pull_from(node, each.rstrip("/"), progress)
             else:
-                pull_logs(node, HttpSource(url, node.settings), progress)
-            heard.answered.append(url)
+                pull_logs(node, HttpSource(each, node.settings) if isinstance(each, str) else each, progress)
+            heard.answered.append(name)
         except ConcordError as e:
-            heard.wrong[url] = str(e)
+            heard.wrong[name] = str(e)
     heard.as_of = node.clock() if heard.answered else max((at for at in known.values() if at), default=None)
     return heard
 
 
 def courier_for(node: Node, wish: Wish) -> Courier:
     """Who brings the files: from the sources that were named, or from the peers."""
-    if not wish.sources:
+    if not wish.sources and not wish.carried:
         return Courier(node)
     line = Line(node)
     with node.private_reading() as db:
@@ -101,7 +105,7 @@ def courier_for(node: Node, wish: Wish) -> Courier:
     named = [known.get(url.rstrip("/"), peers.Peer(url, 0)) for url in wish.sources]
 
     def sources(_repo: Repo, settings: Settings, patience: int) -> list[Source]:
-        return [line.source(peer, settings, patience) for peer in named]
+        return [*wish.carried, *(line.source(peer, settings, patience) for peer in named)]
 
     return Courier(node, sources)
 
