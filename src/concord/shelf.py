@@ -447,10 +447,17 @@ class Shelf:
     # Taking part
 
     def discuss(self, speaker: Speaker, repo: Repo, title: str, text: str, *, pull: bool, onto: str = MAIN) -> Thread:
-        """Begin a discussion or a pull request."""
+        """Begin a discussion or a pull request.
+
+        Two pull requests that one person begins in the same words within a second are two, so the second is dated a second later.
+        """
         fields = {"repo": repo.id, "title": title, "text": text, "pull": pull, "onto": onto}
-        leaf = self._say(speaker, repo, Discussion, fields)
-        found = self.find(repo.id, speaker)
+        with self._turn:
+            record, begun = self._composed(speaker, Discussion, fields), self.find(repo.id, speaker).threads.values()
+            while pull and self._leaf(record) in {thread.leaf for thread in begun}:
+                record = msgspec.structs.replace(record, at=record.at + 1)
+            leaf = self._said(speaker, repo, record)
+            found = self.find(repo.id, speaker)
         return next(thread for thread in found.threads.values() if thread.leaf == leaf)
 
     def answer(self, speaker: Speaker, repo: Repo, thread: Thread, text: str) -> str:
@@ -637,11 +644,19 @@ class Shelf:
 
     def _say(self, speaker: Speaker, repo: Repo, kind: type[Record], fields: Mapping[str, Any]) -> str:
         """Say something of a repo where what is said of it stands; the leaf hash."""
-        record = self.node.compose(speaker, kind, {**msgspec.to_builtins(fields), "person": _person(speaker)})
+        return self._said(speaker, repo, self._composed(speaker, kind, fields))
+
+    def _composed(self, speaker: Speaker, kind: type[Record], fields: Mapping[str, Any]) -> Record:
+        return self.node.compose(speaker, kind, {**msgspec.to_builtins(fields), "person": _person(speaker)})
+
+    def _said(self, speaker: Speaker, repo: Repo, record: Record) -> str:
         if repo.private:
             self._draft(repo.id, [record])
-            return leaf_hash(self.node.view.codec.encode(record)).hex()
+            return self._leaf(record)
         return self.node.say_composed(speaker, [record])[0].leaf
+
+    def _leaf(self, record: Record) -> str:
+        return leaf_hash(self.node.view.codec.encode(record)).hex()
 
     def _authorise(self, speaker: Speaker, repo: Repo) -> None:
         if speaker.origin != repo.id.owner or not speaker.may(Role.PUBLISHER):

@@ -183,6 +183,20 @@ def test_a_pull_request_is_made_once(repo: str, owner: Person, other: Person) ->
     assert propose(other, summary="From before", parentCommit=parent)["commitOid"]
 
 
+def test_pull_requests_in_the_same_words_at_the_same_time_are_two(repo: str, owner: Person) -> None:
+    parent = owner.get(f"/api/models/{repo}").json()["sha"]
+    header = {"key": "header", "value": {"summary": "Better", "parentCommit": parent}}
+    numbers = set()
+    for path in ("one", "two", "three"):
+        body = "\n".join(json.dumps(line) for line in (header, file(path)))
+        answer = owner.ask("POST", f"/api/models/{repo}/commit/main?create_pr=1", content=body.encode())
+        assert answer.status_code == 200, answer.text
+        number = answer.json()["pullRequestNum"]
+        assert names(owner, repo, f"refs%2Fpr%2F{number}") == {".gitattributes", path}
+        numbers.add(number)
+    assert len(numbers) == 3
+
+
 # What comes before
 
 
