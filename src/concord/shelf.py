@@ -141,13 +141,13 @@ class Shelf:
         """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one."""
         if self._is_private(repo):
             if asker is None or asker.origin != repo.owner:
-                raise _missing(repo)
+                raise self._missing(repo)
             return self._private(repo)
         shelved, renamed = self._shelves()
         known = shelved.get(repo) or shelved.get(renamed.get(repo, repo))
         found = self._public(known) if known is not None else None
         if found is None:
-            raise _missing(repo)
+            raise self._missing(repo)
         return found
 
     def repo_id(self, kind: Kind, namespace: str, name: str) -> RepoId:
@@ -680,6 +680,13 @@ class Shelf:
                 self._open = (stamp, shelved, commons_view.renamed(shelved))
             return self._open[1:]
 
+    def _missing(self, repo: RepoId) -> MissingError:
+        """That there is no such repo here, and which public ones of other types are called so."""
+        shelved, name = self._shelves()[0], f"{label(repo.owner)}/{repo.name}"
+        others = [plural for plural, kind in PLURALS.items() if msgspec.structs.replace(repo, kind=kind) in shelved]
+        hint = f". Do you mean {' or '.join(f'{plural}/{name}' for plural in others)}?" if others else ""
+        return MissingError(f"there is no {repo.kind} {name}{hint}")
+
     def _is_private(self, repo: RepoId) -> bool:
         return bool(self._drafted(repo))
 
@@ -688,7 +695,7 @@ class Shelf:
         own = [each for each in said if each.record.by == repo.owner]
         found = fold(repo, own, [each for each in said if each.record.by != repo.owner])
         if found is None:
-            raise _missing(repo)
+            raise self._missing(repo)
         found.private = True
         return found
 
@@ -716,10 +723,6 @@ def _entry(repo: Repo) -> Entry:
     main = repo.branches.get(MAIN)
     card = repo.revisions[main].commit.card if main else Card()
     return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private, main or "")
-
-
-def _missing(repo: RepoId) -> MissingError:
-    return MissingError(f"there is no {repo.kind} {label(repo.owner)}/{repo.name}")
 
 
 def _name(name: str) -> str:

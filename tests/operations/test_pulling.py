@@ -106,7 +106,7 @@ def test_a_pull_fills_the_cache_that_clients_read_without_a_line(home: Path, tmp
 
 def test_a_pull_into_a_folder_takes_what_is_asked_for(home: Path, tmp_path: Path) -> None:
     target = tmp_path / "words"
-    done = run("pull", REPO, "--local-dir", target, "--include", "data/", "--exclude", "*same*", "--json", home=home)
+    done = run("pull", f"models/{REPO}", "--local-dir", target, "--include", "data/", "--exclude", "*same*", "--json", home=home)
     assert (done.status, done.json()["files"]) == (0, 1)
     assert (target / "data/a b.json").read_bytes() == b"{}"
     assert not (target / "README.md").exists()
@@ -115,18 +115,19 @@ def test_a_pull_into_a_folder_takes_what_is_asked_for(home: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        (["example-ke/never"], "no repo"),
+        (["example-ke/never"], "there is no model example-ke/never\n"),
         (["nobody/words"], "nobody here is called"),
         (["words"], "not the id of a repo"),
         ([REPO, "--revision", "never"], "has no revision"),
-        ([REPO, "--type", "dataset"], "no repo"),
+        ([REPO, "--type", "dataset"], f"there is no dataset {REPO}. Do you mean models/{REPO}?"),
+        ([f"datasets/{REPO}", "--type", "model"], "is no model"),
         ([REPO, "--cache", "a", "--local-dir", "b"], "not both"),
     ],
 )
 def test_what_cannot_be_pulled_is_said_in_one_line(home: Path, words: list[str], wrong: str) -> None:
     done = run("pull", *words, home=home)
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
-    assert wrong in done.err or "there is no" in done.err
+    assert wrong in done.err
 
 
 def test_without_a_line_what_is_here_counts_and_its_age_is_said(home: Path, tmp_path: Path, first: Serving) -> None:

@@ -36,9 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def pull(
     shell: Shell,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="The repo, such as nairobi/words.")],
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="ns/name, datasets/ns/name or spaces/ns/name.")],
     revision: Annotated[str, typer.Option(metavar="REV", help="A branch, tag or commit.")] = "main",
-    type_: Annotated[KindOf, typer.Option("--type", metavar="TYPE", help="model, dataset or space.")] = KindOf.model,
+    type_: Annotated[KindOf | None, typer.Option("--type", metavar="TYPE", help="model, dataset or space.")] = None,
     include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only files like this; may be repeated.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="No files like this; may be repeated.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="The cache to fill; otherwise the usual one.")] = None,
@@ -46,6 +46,7 @@ def pull(
     from_: Annotated[list[str] | None, typer.Option("--from", metavar="WHERE", help=FROM_HELP)] = None,
 ) -> None:
     """Pull a repo's files from several nodes at once, into the cache that the Hub's clients read, going on where it was cut."""
+    from concord.cli.commons import split
     from concord.errors import SettingsError
     from concord.operations import pulling
     from concord.operations.pulling import Wish
@@ -53,7 +54,8 @@ def pull(
 
     if cache and local_dir:
         raise SettingsError("fill a cache (--cache) or a folder (--local-dir), not both")
-    node = shell.node()
+    kind, namespace, name = split(repo, type_.value if type_ else None)
+    repo, node = f"{namespace}/{name}" if namespace else name, shell.node()
     with _carried(shell, from_ or ()) as (carried, urls):
         wish = Wish(include or (), exclude or (), urls, carried)
         with shell.progress("hearing") as progress:
@@ -61,9 +63,9 @@ def pull(
         _tell(shell, heard)
         courier = pulling.courier_for(node, wish)
         shelf = Shelf(node, courier)
-        found = pulling.find(shelf, type_.value, repo, shell.admin(node) if node.holdings.hosted() else None)
+        found = pulling.find(shelf, kind, repo, shell.admin(node) if node.holdings.hosted() else None)
         at = found.find(revision)
-        target = _target(type_.value, repo, at.oid, cache, local_dir)
+        target = _target(kind, repo, at.oid, cache, local_dir)
         with shell.progress("pulling") as progress:
             done = pulling.pull(shelf, found, at, target, wish, progress)
             if done.wrong:
