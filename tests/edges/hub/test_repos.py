@@ -273,6 +273,15 @@ def test_repos_are_found_by_words_tags_and_owners_in_pages(owner: Person, other:
         "likes",
         "sha",
     }
+    config = b'{"architectures": ["Words"], "model_type": "words", "hidden_size": 8}'
+    owner.commit("ke/words-0", file("config.json", config))
+    known = {"architectures": ["Words"], "model_type": "words"}
+    assert [each.get("config") for each in nobody.get("/api/models?config=True&author=ke").json()] == [known, None]
+    expanded = nobody.get("/api/models?expand=config,safetensors&search=words-0").json()[0]
+    assert expanded == {"_id": expanded["_id"], "id": "ke/words-0", "modelId": "ke/words-0", "config": known}
+    for narrowing in ("inference=warm", "apps=anything", "num_parameters=min:0,max:10"):
+        refused = nobody.get(f"/api/models?{narrowing}")
+        assert (refused.status_code, refused.headers["X-Error-Code"]) == (501, "NotImplemented")
     tags = nobody.get("/api/models-tags-by-type").json()
     assert [each["id"] for each in tags["license"]] == ["license:mit", "license:apache-2.0"]
     assert nobody.get("/api/datasets-tags-by-type").json() == {}

@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.responses import Response
 
+from concord.edges.hub import weights
 from concord.edges.hub.asking import KINDS, Ask, answer
+from concord.edges.hub.failures import AbsentError
 from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling
 from concord.edges.hub.shapes import tags as tags_of
 from concord.errors import MalformedError, MissingError
-from concord.pillars.commons import Card, Repo
+from concord.pillars.commons import Card, Repo, Revision
 from concord.pillars.commons.records import Kind
 from concord.pillars.commons.search import Entry
 from concord.private.people import Speaker
@@ -25,12 +27,16 @@ _ORDERS: dict[str, Callable[[Entry], Any]] = {
     "downloads": lambda _: 0,  # nobody counts them
     "trendingScore": lambda _: 0,
 }
+_NARROWING = ("apps", "inference", "inference_provider", "num_parameters")  # what the Hub narrows lists by, and this node cannot
 _ALIASES = {"last_modified": "lastModified", "created_at": "createdAt", "modified": "lastModified"}
 
 
 def listing(ask: Ask) -> Response:
-    """The repos that fit what the query says."""
+    """The repos that fit what the query says. AbsentError for what nothing here can be told apart by."""
     asker = ask.asker()
+    for name in _NARROWING:
+        if ask.query(name):
+            raise AbsentError(f"repos cannot be listed by {name} here")
     found = [entry for entry in _entries(ask, asker) if _fits(ask, entry, asker)]
     order = ask.query("sort")
     if order is not None:
@@ -109,14 +115,29 @@ def _fits(ask: Ask, entry: Entry, asker: Speaker | None) -> bool:
 
 
 def _told(ask: Ask, repo: Repo) -> dict[str, Any]:
-    revision = head(repo)
+    revision, expand = head(repo), ask.several("expand")
     told = brief(ask.hub, repo, revision)
-    expand = ask.several("expand")
-    full, card = ask.flag("full") or "siblings" in expand, ask.flag("cardData") or ask.flag("full") or "cardData" in expand
-    if revision is not None and (full or card):
-        tree = ask.hub.shelf.tree(repo, revision)
-        told |= {"siblings": [sibling(file, blobs=False) for file in ordered(tree)]} if full else {}
-        told |= {"cardData": front_matter(ask.hub, repo, tree)} if card else {}
+    if revision is not None:
+        told |= _of_files(ask, repo, revision, expand)
     if expand:
         return {name: value for name, value in told.items() if name in ("_id", "id", "modelId", *expand)}
+    return told
+
+
+def _of_files(ask: Ask, repo: Repo, revision: Revision, expand: list[str]) -> dict[str, Any]:
+    """What a list tells of the files of a repo, as far as it is asked for: to grow a tree costs more than all the rest."""
+    full = ask.flag("full")
+    wanted = {name for name in ("siblings", "cardData") if full} | {name for name in ("cardData", "config") if ask.flag(name)}
+    wanted |= {"siblings", "cardData", "config", "safetensors"} & set(expand)
+    if not wanted:
+        return {}
+    told: dict[str, Any] = {}
+    tree = ask.hub.shelf.tree(repo, revision)
+    if "siblings" in wanted:
+        told["siblings"] = [sibling(file, blobs=False) for file in ordered(tree)]
+    if "cardData" in wanted:
+        told["cardData"] = front_matter(ask.hub, repo, tree)
+    if repo.id.kind == "model" and wanted & {"config", "safetensors"}:
+        described = weights.described(ask.hub.shelf, repo, tree)
+        told |= {name: value for name, value in described.items() if name in wanted}
     return told
