@@ -188,10 +188,15 @@ def test_a_folder_that_is_not_there_or_empty(tmp_path: Path, founded: Path) -> N
 def test_private_stays_private_and_public_stays_public(folder: Path, demo: Path) -> None:
     assert publish(folder, demo, "--license", "mit", "--private")["private"] is True
     write(folder, {"new.txt": b"x"})
-    assert publish(folder, demo)["private"] is True
+    second = publish(folder, demo)
+    assert second["private"] is True
     told = show("words", demo)
     assert (told["private"], told["provenance"]) == (True, None)
     publish(folder, demo, "--license", "mit", repo="datasets/open")
+    now = publish(folder, demo, "--public")
+    assert (now["private"], now["changed"], now["commit"]) == (False, 0, second["commit"])
+    assert show("words", demo)["provenance"] is not None
+    assert "and nothing was said" in run("publish", folder, "words", "--public", home=demo).out
     done = run("publish", folder, "datasets/open", "--private", home=demo)
     assert "what was public stays public" in done.err
 

@@ -23,7 +23,12 @@ def publish(
         str, typer.Option("--license", metavar="SPDX", help="Such as apache-2.0. Not needed if README.md names one.")
     ] = "",
     kind: Annotated[str | None, typer.Option("--type", metavar="KIND", help="model, dataset or space.")] = None,
-    private: Annotated[bool, typer.Option("--private", help="A repo that is opened is for this member alone.")] = False,  # noqa: FBT002
+    private: Annotated[
+        bool | None,
+        typer.Option(
+            "--private/--public", help="For this member alone; or for all, for good, even what was private. If opened: public."
+        ),
+    ] = None,
     message: Annotated[str, typer.Option(help="What the commit says.")] = "",
     language: Annotated[list[str], typer.Option(help="A BCP 47 tag; may stand several times.")] = [],  # noqa: B006  typer copies it
     title: Annotated[str, typer.Option(help="The name of the repo in words.")] = "",
@@ -42,10 +47,14 @@ def publish(
     if target.owner in node.holdings.hosted():
         speaker = replace(speaker, origin=target.owner)
     words, chosen = Words(licence, tuple(language), title, message), Chosen(tuple(include), tuple(exclude))
+    shelf = Shelf(node)
     with shell.progress("publishing") as progress:
-        done = bring(Shelf(node), speaker, (target, private), folder, words, chosen, progress)
+        done = bring(shelf, speaker, (target, bool(private)), folder, words, chosen, progress)
+    was_private = done.repo.private
+    if private is False:
+        done = replace(done, repo=shelf.publish(speaker, done.repo))
     node.cosign()
-    _tell(shell, done)
+    _tell(shell, done, was_private=was_private)
 
 
 def _target(shell: Shell, node: "Node", repo: str, kind: str | None, member: str | None) -> "RepoId":
@@ -60,7 +69,7 @@ def _target(shell: Shell, node: "Node", repo: str, kind: str | None, member: str
     return RepoId(owner=named[0] if named else shell.admin(node).origin, kind=kind_, name=name)
 
 
-def _tell(shell: Shell, done: "Published") -> None:
+def _tell(shell: Shell, done: "Published", *, was_private: bool) -> None:
     from concord.ledger.identity import label
 
     repo = done.repo
@@ -74,5 +83,7 @@ def _tell(shell: Shell, done: "Published") -> None:
         "files": done.files,
         "bytes": done.size,
     }
-    what = f"{done.changed} of {done.files} files are new or changed" if done.changed else "nothing changed, and nothing was said"
-    shell.result(told, f"{told['repo']}: {what}; commit {done.revision.oid[:12]}{', private' if repo.private else ''}")
+    what = f"{done.changed} of {done.files} files are new or changed" if done.changed else "nothing changed"
+    what += "" if done.changed or repo.private != was_private else ", and nothing was said"
+    standing = ", private" if repo.private else ", public from now on" if was_private else ""
+    shell.result(told, f"{told['repo']}: {what}; commit {done.revision.oid[:12]}{standing}")
