@@ -340,6 +340,11 @@ def test_what_concord_does_not_have_is_told(nobody: Person, path: str) -> None:
         assert failure(nobody.ask(method, f"/api/{path}")) == (501, "NotImplemented")
 
 
+@pytest.mark.parametrize("page", ["/ke/words.git", "/ke/words", "/datasets/ke/words.git", "/datasets/ke/words"])
+def test_there_is_no_git_over_http(page: str, nobody: Person) -> None:
+    assert failure(nobody.get(f"{page}/info/refs?service=git-upload-pack")) == (501, "NotImplemented")
+
+
 def test_what_need_not_be_answered_as_the_hub_does(nobody: Person) -> None:
     assert nobody.get("/api/agent-harnesses").status_code == 404
     assert nobody.get("/api/telemetry/x").status_code == 204

@@ -138,6 +138,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("tree", "revision", "paths-info")),
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("commits", "commit", "preupload")),
     # What the Hub has besides
+    *(Operation("GET", f"{kind}/{{owner}}/{{repo}}/info/refs", not_here) for kind in ("", "/{type}")),  # git, of any repo
     *(
         Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here)
         for what in (
