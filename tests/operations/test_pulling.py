@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from concord.errors import MalformedError
 from concord.home import open_home
+from concord.operations.cache import Cache, Folder
 from concord.pillars.commons import File
 from concord.pillars.commons.card import card
 from concord.shelf import Draft, Shelf
@@ -110,6 +112,20 @@ def test_a_pull_into_a_folder_takes_what_is_asked_for(home: Path, tmp_path: Path
     assert (done.status, done.json()["files"]) == (0, 1)
     assert (target / "data/a b.json").read_bytes() == b"{}"
     assert not (target / "README.md").exists()
+
+
+@pytest.mark.parametrize("path", [".concord/x.tlog-proof", ".Concord/x.tree", ".cache/huggingface/download/a.json.metadata"])
+def test_no_file_of_a_repo_takes_the_place_of_a_receipt(path: str, tmp_path: Path) -> None:
+    content = b"forged"
+    file = File(path=path, size=len(content), sha256=sha256(content).hexdigest())
+    folder, cache = Folder(tmp_path / "words", "ab" * 20), Cache(tmp_path / "hub", "model", "ke/words", "ab" * 20)
+    for ask in (folder.has, lambda file: folder.put(file, [content], lambda _: None)):
+        with pytest.raises(MalformedError, match="not for files of a repo"):
+            ask(file)
+    assert not (tmp_path / "words").exists()
+    cache.put(file, [content], lambda _: None)
+    cache.link(file)
+    assert (cache.folder / path).read_bytes() == content
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from concord.pillars.commons import File
 from concord.pillars.commons.tree import git_oid
 
 INCOMPLETE = ".incomplete"
+_TAKEN = (".concord", ".cache/huggingface")  # what of a folder of one's own is not for the files of a repo
 _CLIENT = Path(".cache", "huggingface", "download")  # where clients note what they know of the files of a folder
 
 Came = Callable[[int], None]
@@ -124,13 +125,13 @@ class Folder:
         self._oid = oid
 
     def has(self, file: File) -> bool:
-        path = inside(self.folder, file.path)
+        path = self._place(file)
         with suppress(OSError):
             return path.stat().st_size == file.size and _digest(path) == file.sha256
         return False
 
     def put(self, file: File, pieces: Iterable[bytes], came: Came) -> None:
-        write(inside(self.folder, file.path), file, pieces, came)
+        write(self._place(file), file, pieces, came)
 
     def link(self, file: File) -> None:
         etag = file.sha256 if file.large else git_oid(file)
@@ -139,6 +140,16 @@ class Folder:
 
     def finish(self, ref: str | None) -> None:  # noqa: ARG002  a folder has one revision, and no refs
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _place(self, file: File) -> Path:
+        """Where a file goes. MalformedError if that is where receipts and clients' notes are, whose place no file may take."""
+        taken = next((each for each in _TAKEN if f"{file.path}/".casefold().startswith(f"{each}/")), None)
+        if taken:
+            raise MalformedError(
+                f"{taken} is where notes of what was pulled are kept in a folder, and not for files of a repo. "
+                f"Pull it into a cache, or leave it out with --exclude '{taken}/*'"
+            )
+        return inside(self.folder, file.path)
 
 
 def inside(folder: Path, path: str) -> Path:
