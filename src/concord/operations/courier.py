@@ -238,7 +238,7 @@ class Courier:
         hasty = replace(self._node.settings, pull_timeout=min(HASTY, self._node.settings.pull_timeout))
         sources = self._sources(repo, hasty, 4 * HASTY)
         how = How(span=(start, stop), patience=HASTY)
-        fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock(), how)
+        fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock, how)
         try:
             with self._seat():
                 fetch.run()
@@ -293,7 +293,7 @@ class Courier:
             fetch = None
             if file.large:
                 how = How(first=first, mend=mend)
-                fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock(), how)
+                fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock, how)
             flight = self._flights[file.sha256] = Flight(fetch)
         Thread(target=self._fly, args=(flight, repo, file, sources), name=f"fetch {file.path}", daemon=True).start()
         return flight

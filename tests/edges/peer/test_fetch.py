@@ -102,7 +102,7 @@ def source(world: World, **more: object) -> Line:
 
 
 def run(chunks: Chunks, wanted: Wanted, *sources: Line, **how: object) -> Fetch:
-    fetch = Fetch(chunks, wanted, sources, NOW, How(**how))
+    fetch = Fetch(chunks, wanted, sources, lambda: NOW, How(**how))
     fetch.run()
     return fetch
 
@@ -236,7 +236,7 @@ def test_a_map_of_another_file_is_refused_whoever_sends_it(world: World, one: Wa
 
 
 def test_who_reads_meanwhile_gets_the_bytes_in_order(world: World, one: Wanted, chunks: Chunks) -> None:
-    fetch = Fetch(chunks, one, [source(world, breaks=[50_000, 60_000], wait=0.01)], NOW)
+    fetch = Fetch(chunks, one, [source(world, breaks=[50_000, 60_000], wait=0.01)], lambda: NOW)
     thread = Thread(target=fetch.run)
     thread.start()
     for start, stop in ((0, len(ONE)), (123_456, 400_000), (len(ONE) - 1, len(ONE))):
@@ -254,6 +254,32 @@ def test_a_span_costs_its_chunks_and_counts_when_all_is_wanted(world: World, one
     run(chunks, one, line)
     assert content(chunks, one) == ONE
     assert line.sent["xorbs"] == world.stored(one)
+
+
+def test_what_landed_first_is_not_cleared_away_before_the_last_has(
+    world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may take longer than bytes that no file names are kept: here 50 hours for each xorb."""
+    monkeypatch.setattr(fetching, "LANES", 1)
+    parts = [stream(300_000, seed) for seed in ("slow", "slower", "slowest")]
+    for part in parts[:2]:
+        world.share(part)
+    wanted, begun, now = world.share(b"".join(parts)), set[str](), NOW
+
+    def pass_time(path: str, _place: int) -> bool:
+        nonlocal now
+        if "/xorbs/" in path and not path.endswith(".rows") and path not in begun:
+            begun.add(path)
+            now += 50 * 3600
+        return False
+
+    def clock() -> int:
+        chunks.gc((), (), now - 72 * 3600)
+        return now
+
+    Fetch(chunks, wanted, [source(world, forge=pass_time)], clock).run()
+    assert len(begun) == 3
+    assert content(chunks, wanted) == b"".join(parts)
 
 
 def test_nobody_has_it_and_nobody_answers_are_two_things(world: World, one: Wanted, chunks: Chunks) -> None:
@@ -297,7 +323,7 @@ def test_the_same_paths_in_a_folder_are_a_source(world: World, one: Wanted, chun
         path = tmp_path / "stick" / "peer" / "content" / one.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"".join(read(0, size)))
-    Fetch(chunks, one, [FolderSource(tmp_path / "stick")], NOW).run()
+    Fetch(chunks, one, [FolderSource(tmp_path / "stick")], lambda: NOW).run()
     assert content(chunks, one) == ONE
 
 

@@ -47,6 +47,9 @@ STEP = 0.2  # seconds between looks at whether there is something to do
 HASTE = 1.0  # seconds that those who have a map wait for the maps of others
 QUICK = 1.0  # seconds within which a question must have failed to be asked again
 WAIT = 600  # seconds that another process may take for the same file
+RENEW = 3600  # seconds after which what came of a file counts as young again, so that nobody clears it away before all is here
+
+Clock = Callable[[], int]
 
 T = TypeVar("T")
 
@@ -103,12 +106,13 @@ class How:
 class Fetch:
     """One large file on its way. `run` fetches; `read` may be called from other threads meanwhile."""
 
-    def __init__(self, chunks: Chunks, wanted: Wanted, sources: Sequence[Source], at: int, how: How = How()) -> None:
-        """`at`: the time, POSIX seconds."""
+    def __init__(self, chunks: Chunks, wanted: Wanted, sources: Sequence[Source], clock: Clock, how: How = How()) -> None:
+        """`clock` tells the time, POSIX seconds: a file may take days."""
         self.wanted = wanted
         self.tally = Tally()
         self.senders = [Sender(source) for source in sources]
-        self._chunks, self._at, self._how = chunks, at, how
+        self._chunks, self._clock, self._how = chunks, clock, how
+        self._renewed = 0  # when what is here of the file was last made to count as young
         self._turn = Condition()
         self._plan: Plan | None = None
         self._incoming: dict[bytes, Incoming] = {}
@@ -221,6 +225,8 @@ class Fetch:
         with self._turn:
             self._plan = plan
             self._turn.notify_all()
+        if self._how.span is None:
+            self._renew(plan)
         for xorb in [xorb for xorb, count in self._left.items() if not count]:
             self._try_complete(xorb)
         self._work(senders)
@@ -446,20 +452,28 @@ class Fetch:
             return self._chunks.stored(spell(home.row(number).chunk))
 
         if home.whole:
-            self._chunks.put_xorb(spell(xorb), map(stored, home.numbers()), self._at)
+            self._chunks.put_xorb(spell(xorb), map(stored, home.numbers()), self._clock())
         else:
-            with self._chunks.collect(self._at) as writer:
+            with self._chunks.collect(self._clock()) as writer:
                 for number in (number for number in home.numbers() if number in incoming):
                     writer.add(spell(home.row(number).chunk), incoming.stored(number))
         incoming.forget()
+        if self._clock() - self._renewed >= RENEW:
+            self._renew(self.started())
+
+    def _renew(self, plan: Plan) -> None:
+        """Let what is in the store of the file count as young: no file there names it yet, and more of it may take days."""
+        self._renewed = self._clock()
+        apart = (spell(home.row(number).chunk) for home in plan.homes.values() if not home.whole for number in home.numbers())
+        self._chunks.reserve({spell(term.xorb) for term in plan.file.terms}, apart, self._renewed)
 
     def _finish(self, raw: bytes, plan: Plan) -> None:
         """Put the file together. ForgedError if it is not the one that was wanted."""
         if all(home.whole for home in plan.homes.values()):
-            self._chunks.put_shard(raw, self._at, self.wanted.size)
+            self._chunks.put_shard(raw, self._clock(), self.wanted.size)
         else:
             listing = ((spell(chunk), size) for chunk, size in plan.listing())
-            self._chunks.assemble(spell(plan.file.hash), listing, self._at, self.wanted.sha256)
+            self._chunks.assemble(spell(plan.file.hash), listing, self._clock(), self.wanted.sha256)
         entry = self._chunks.by_digest(self.wanted.sha256)
         if entry is None:
             raise ForgedError(f"what came as the file {self.wanted.sha256} has another SHA-256")

@@ -342,6 +342,14 @@ class Chunks:
                 with suppress(FileNotFoundError):  # `verify` tells of it
                     os.utime(self._shelf.shard(name), (at, at))
 
+    def reserve(self, xorbs: Iterable[str], chunks: Iterable[str], at: int) -> None:
+        """Let those of the xorbs that are here, and those with these chunks, count as young from `at` on: a file is on its way."""
+        with self._files.lock("lock"), self._index.writing() as db:
+            self._touch(db, map(unspell, xorbs), at)
+        reserved, rest = set[bytes](), map(unspell, chunks)
+        while batch := list(islice(rest, BATCH)):
+            self._reserved(batch, at, reserved)
+
     def gc(self, live: Collection[str], protected: Collection[str], before: int, *, dry_run: bool = False) -> Garbage:
         """Clear away files that are not `live` (by hash), then xorbs that no file is left of, and that are not `protected`.
 
