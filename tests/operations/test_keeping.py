@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 
@@ -10,7 +11,7 @@ import pytest
 from concord.config import Settings
 from concord.edges.peer import fetch
 from concord.edges.peer.pull import pull
-from concord.errors import ForgedError, MalformedError, MissingError, UnreachableError
+from concord.errors import BusyError, ForgedError, MalformedError, MissingError, UnreachableError
 from concord.ledger.blobs import Hold
 from concord.node import Node
 from concord.operations import courier as couriers
@@ -39,7 +40,7 @@ class World:
     """A node whose members share repos, and one that has its logs."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(int(time.time()))
         self.other = states.young(self.clock)
         self.shelf = Shelf(self.other)
         self.files: dict[str, tuple[Repo, File]] = {}
@@ -51,12 +52,12 @@ class World:
         self.courier = Courier(self.node, lambda _repo, _settings, _patience: [self.line])
         self.mine = Shelf(self.node, self.courier)
 
-    def share(self, member: str, name: str, size: int) -> None:
+    def share(self, member: str, name: str, size: int, content: bytes | None = None) -> None:
         origin = next(each for each in self.other.holdings.hosted() if each.startswith(f"{member}."))
         known = [each for each in self.shelf.listed(None, origin) if each.name == name]
         me = everything(origin)
         repo = self.shelf.find(known[0], me) if known else self.shelf.open(me, "model", name, private=False)
-        content = os.urandom(size)
+        content = content or os.urandom(size)
         if size < SIZE:
             file = self.shelf.keep(repo, "small", content)
         else:
@@ -136,6 +137,7 @@ def test_what_was_dropped_is_had_again(world: World) -> None:
     for name in ("ke/words/large", "ke/words/small"):
         world.read(name)
     world.change(content_bytes=0)
+    world.clock.now += DAY
     assert evict(world.node).files == 2
     assert world.here() == set()
     assert list(world.node.blobs.digests()) == []
@@ -177,6 +179,46 @@ def test_it_stops_when_it_is_told_to(world: World) -> None:
     world.change(keep="all")
     assert prefetch(world.node, world.courier, lambda: True) == 0
     assert world.here() == set()
+
+
+# Repos with the same file
+
+
+@pytest.mark.parametrize("size", [SIZE, 1000])
+def test_two_repos_that_have_the_same_file_are_each_given_it(world: World, size: int) -> None:
+    content = os.urandom(size)
+    for member, name in (("ke", "words"), ("br", "seeds")):
+        world.share(member, name, size, content)
+    pull(world.node, NodeSource(world.other))
+    world.line.slow(0.02)
+    names = [f"{repo}/{'large' if size == SIZE else 'small'}" for repo in ("ke/words", "br/seeds")]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: world.courier.bring(*world.files[name]), names))
+    assert set(names) <= world.here()
+    assert world.line.sent["xorbs"] < 1.1 * SIZE
+
+
+def test_what_one_repo_is_refused_is_not_refused_to_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(couriers, "AGAIN", 1000)
+    honest, file = world.files["ke/words/large"]
+    naming, _ = world.files["br/seeds/large"]
+    world.shelf.commit(everything(naming.id.owner), naming, Draft("main", "Named, and never had", put=[file]))
+    pull(world.node, NodeSource(world.other))
+    for _ in range(2):
+        with pytest.raises(MissingError):
+            world.courier.bring(naming, file)
+    world.courier.bring(honest, file)
+    assert world.mine.have(honest, file)
+    assert not world.mine.have(naming, file)
+
+
+def test_who_does_not_wait_for_a_file_has_it_later(world: World) -> None:
+    world.line.slow(0.01)
+    repo, file = world.files["ke/words/large"]
+    with pytest.raises(BusyError, match="on its way"):
+        world.courier.bring(repo, file, 0)
+    world.courier.wait()
+    assert world.mine.have(repo, file)
 
 
 # Rates, hours, order

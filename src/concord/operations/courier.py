@@ -2,9 +2,9 @@
 
 Only files of repos that are public and open are asked for, and no bytes that a hold or an erasure stops. That the bytes are here
 already, for another repo, gives them to nobody: a peer that serves them for the very repo must send them, or show by the map that
-it has the chunks. Whoever asks for the same
-file at the same time shares one fetch. What was brought is content of the repo from then on, and is noted, so that what nobody
-reads can go first (`concord.operations.keeping`).
+it has the chunks. Whoever asks for the same file of a repo at the same time shares one fetch; repos that have the same file are
+each given it, or not, for themselves, one after the other, so that the chunks come once. What was brought is content of the repo
+from then on, and is noted, so that what nobody reads can go first (`concord.operations.keeping`).
 
 Peers are asked in the order in which they answered last, the node that the owner names in its profile first if it is a peer. What
 somebody waits for now is limited by the rate of each peer, and not by its window.
@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from threading import BoundedSemaphore, Condition, Lock, Thread
 
 from concord.config import Settings
-from concord.edges.peer.fetch import Fetch, How, fetch_whole
+from concord.edges.peer.fetch import WAIT, Fetch, How, fetch_whole
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import HttpSource, Source
 from concord.errors import BusyError, ConcordError, DamagedError, MissingError, UnreachableError
@@ -39,6 +40,7 @@ FAILED_MAX = 1000
 ANY_AGE = 1 << 62  # a time before which everything came
 
 Sources = Callable[[Repo, Settings, int], list[Source]]
+_Key = tuple[str, str]  # the root of a repo, and the SHA-256 of one of its files
 
 
 class Pace:
@@ -159,10 +161,14 @@ class Flight:
             self.error, self.over = error, True
             self.turn.notify_all()
 
+    def ended(self, seconds: float | None = None) -> bool:
+        """Whether it is over, waiting for it that long if need be (None: however long)."""
+        with self.turn:
+            return self.turn.wait_for(lambda: self.over, seconds)
+
     def wait(self) -> None:
         """Wait for the end. The errors are those of the fetch."""
-        with self.turn:
-            self.turn.wait_for(lambda: self.over)
+        self.ended()
         if self.error is not None:
             raise self.error
 
@@ -173,8 +179,8 @@ class Courier:
     def __init__(self, node: Node, sources: Sources | None = None) -> None:
         self._node, self._shelf = node, Shelf(node)
         self._sources = sources or Line(node)
-        self._flights: dict[str, Flight] = {}
-        self._failed: dict[str, tuple[float, ConcordError]] = {}
+        self._flights: dict[_Key, Flight] = {}
+        self._failed: dict[_Key, tuple[float, ConcordError]] = {}
         self._turn = Lock()
         self._seats = BoundedSemaphore(SEATS)
 
@@ -193,10 +199,16 @@ class Courier:
             with suppress(ConcordError):
                 flights[0].wait()
 
-    def bring(self, repo: Repo, file: File) -> None:
-        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked."""
+    def bring(self, repo: Repo, file: File, seconds: float | None = None) -> None:
+        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked.
+
+        BusyError if it is not here after so many seconds; it goes on coming then.
+        """
         with self._seat():
-            self._flight(repo, file, 0).wait()
+            flight = self._flight(repo, file, 0)
+            if not flight.ended(seconds):
+                raise BusyError(f"{file.path} is on its way here from another node. Try again in a moment")
+            flight.wait()
 
     def read(self, repo: Repo, file: File, start: int, stop: int) -> Iterator[bytes]:
         """Bytes [start, stop) of a file while it comes. The errors are those of `bring`, before the first byte.
@@ -232,7 +244,7 @@ class Courier:
         if not file.large:
             self.bring(repo, file)
             return b"".join(self._shelf.content.read(repo, file.sha256, start, stop))
-        flight = self._flights.get(file.sha256)
+        flight = self._flights.get(_key(repo, file))
         if file.xet is None or flight is not None:
             raise BusyError(f"{file.path} is on its way") if flight else MissingError(f"{file.path} can only be had whole")
         hasty = replace(self._node.settings, pull_timeout=min(HASTY, self._node.settings.pull_timeout))
@@ -243,7 +255,7 @@ class Courier:
             with self._seat():
                 fetch.run()
         except (MissingError, UnreachableError) as e:
-            self._fail(file, e)
+            self._fail(repo, file, e)
             raise
         return b"".join(fetch.read(start, stop))
 
@@ -274,7 +286,7 @@ class Courier:
             raise MissingError(f"the bytes of {file.path} are not on this node")
         if file.size > self._node.settings.content_bytes:
             raise MissingError(f"{file.path} is larger than all that this node keeps of other members' files")
-        at, error = self._failed.get(file.sha256, (0.0, None))
+        at, error = self._failed.get(_key(repo, file), (0.0, None))
         if error is not None and time.monotonic() - at < AGAIN:
             raise error
 
@@ -285,8 +297,8 @@ class Courier:
     def _begin(self, repo: Repo, file: File, first: int, *, mend: bool = False) -> Flight:
         """The flight of a file: the one that is under way, or a new one. BusyError if there are too many."""
         with self._turn:
-            if file.sha256 in self._flights:
-                return self._flights[file.sha256]
+            if (under_way := self._flights.get(_key(repo, file))) is not None:
+                return under_way
             if len(self._flights) >= FLIGHTS_MAX:
                 raise BusyError(f"{FLIGHTS_MAX} files are being fetched already. Try again in a moment")
             sources = self._sources(repo, self._node.settings, PATIENCE)
@@ -294,24 +306,29 @@ class Courier:
             if file.large:
                 how = How(first=first, mend=mend)
                 fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock, how)
-            flight = self._flights[file.sha256] = Flight(fetch)
-        Thread(target=self._fly, args=(flight, repo, file, sources), name=f"fetch {file.path}", daemon=True).start()
+            ahead = [other for (_, sha256), other in self._flights.items() if sha256 == file.sha256]
+            flight = self._flights[_key(repo, file)] = Flight(fetch)
+        work = partial(self._fly, flight, repo, file, sources, ahead)
+        Thread(target=work, name=f"fetch {file.path}", daemon=True).start()
         return flight
 
-    def _fly(self, flight: Flight, repo: Repo, file: File, sources: list[Source]) -> None:
+    def _fly(self, flight: Flight, repo: Repo, file: File, sources: list[Source], ahead: list[Flight]) -> None:
+        """Fetch, behind those that fetch the same bytes for other repos, and let the repo have them."""
         error: BaseException | None = None
         try:
+            for other in ahead:
+                other.ended(WAIT)
             self._fetch(flight.fetch, repo, file, sources)
-            self._shelf.content.give(repo, [file.sha256])
             if repo.id.owner not in self._node.holdings.hosted():
-                with self._node.private_writing() as db:
+                with self._node.private_writing() as db:  # before the repo has it: what is not noted is never dropped
                     kept.note(db, repo.root, file.sha256, file.size, self._node.clock())
+            self._shelf.content.give(repo, [file.sha256])
         except BaseException as e:  # noqa: BLE001  raised by everybody who waits
             error = e
         with self._turn:
-            del self._flights[file.sha256]
+            del self._flights[_key(repo, file)]
         if isinstance(error, MissingError | UnreachableError):
-            self._fail(file, error)
+            self._fail(repo, file, error)
         flight.end(error)
 
     def _fetch(self, fetch: Fetch | None, repo: Repo, file: File, sources: list[Source]) -> None:
@@ -339,11 +356,15 @@ class Courier:
                     with self._node.private_writing() as db:
                         peers.failed(db, sender.name, self._node.clock(), f"sent forged bytes: {sender.out}")
 
-    def _fail(self, file: File, error: ConcordError) -> None:
+    def _fail(self, repo: Repo, file: File, error: ConcordError) -> None:
         with self._turn:
             if len(self._failed) >= FAILED_MAX:
                 self._failed.clear()
-            self._failed[file.sha256] = time.monotonic(), error
+            self._failed[_key(repo, file)] = time.monotonic(), error
+
+
+def _key(repo: Repo, file: File) -> _Key:
+    return repo.root, file.sha256
 
 
 def _wanted(repo: Repo, file: File) -> Wanted:

@@ -44,6 +44,10 @@ class Line:
         self._left = self._breaks.pop(0) if self._breaks else None
         self._turn = Lock()
 
+    def slow(self, wait: float) -> None:
+        """From now on, each piece takes that many seconds."""
+        self._wait = wait
+
     def get(self, path: str, most: int) -> bytes:
         return b"".join(self._carried(path, 0, (self._source.get(path, most) for _ in range(1))))
 
