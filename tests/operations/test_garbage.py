@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from concord.errors import MalformedError, RefusedError
 from concord.home import open_home
-from concord.ledger.blobs import Blobs, Hold, Tombstone
+from concord.ledger.blobs import Hold, Tombstone
 from concord.ledger.evidence import find
 from concord.ledger.record import ENCODER, Detached
 from concord.ledger.statements import Deposit
@@ -27,7 +27,7 @@ from concord.pillars.commons.tree import git_blob
 from concord.shelf import INLINE_MAX, Draft, Shelf
 from concord.testing import make_member, make_node
 from concord.testing.nodes import Clock, everything
-from concord.testing.storage import CrashError
+from concord.testing.storage import Crash, CrashError, CrashingBlobs
 from concord.tlog import checkpoint as checkpoints
 from concord.tlog.checkpoint import Checkpoint
 from concord.tlog.merkle import leaf_hash, nodes_of, root_of
@@ -252,32 +252,6 @@ def test_who_builds_on_what_is_here_says_so_and_has_it(stocked: Stocked) -> None
     assert stocked.collect().files == ()
     stocked.node.chunks.rebuild()
     assert (stocked.reads(repo, large), stocked.reads(repo, small)) == (A, C)
-
-
-class Crash:
-    """The machine goes down at the `left`-th of the steps that are counted."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise CrashError
-
-
-class CrashingBlobs(Blobs):
-    """Blobs whose machine goes down before, or after, one of them is removed."""
-
-    def __init__(self, root: Path, step: Crash) -> None:
-        super().__init__(root)
-        self.step = step
-
-    def discard(self, digest: str, before: int) -> bool:
-        self.step()
-        done = super().discard(digest, before)
-        self.step()
-        return done
 
 
 @pytest.mark.parametrize("step", range(9))

@@ -3,6 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 
@@ -25,6 +26,7 @@ from concord.private.peers import Peer
 from concord.shelf import Draft, Shelf
 from concord.testing import NOW, Clock, NodeSource, everything, states
 from concord.testing import lines as lines_
+from concord.testing.storage import Crash, CrashError, CrashingBlobs
 
 SIZE = 200_000
 DAY = 86_400
@@ -145,6 +147,38 @@ def test_what_was_dropped_is_had_again(world: World) -> None:
     for name in ("ke/words/large", "ke/words/small"):
         world.read(name)
     assert world.here() == {"ke/words/large", "ke/words/small"}
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_whatever_cuts_it_off_nothing_is_noted_as_here_that_was_dropped(step: int, world: World) -> None:
+    for name in ("ke/words/large", "ke/words/small"):
+        world.read(name)
+    world.change(content_bytes=0)
+    world.clock.now += DAY
+    crash = Crash(step)
+    blobs, world.node.blobs = world.node.blobs, CrashingBlobs(world.node.blobs.root, crash)
+    with suppress(CrashError):
+        evict(world.node)
+    assert crash.left == (-1 if step < 4 else 0)
+    world.node.blobs = blobs
+    assert world.mine.content.gone() == []
+    evict(world.node)
+    assert (world.here(), world.mine.content.gone()) == (set(), [])
+    with world.node.private_reading() as db:
+        assert kept.total(db) == 0
+
+
+def test_bytes_that_somebody_is_about_to_be_given_stay(world: World) -> None:
+    world.read("ke/words/small")
+    repo, file = world.files["ke/words/small"]
+    content = b"".join(world.mine.read(repo, file))
+    world.clock.now += DAY
+    assert world.mine.content.keep(content) == file.sha256  # a commit to another repo, which has not said so yet
+    world.change(content_bytes=0)
+    assert evict(world.node).files == 1
+    other, _ = world.files["br/seeds/small"]
+    world.mine.content.give(other, [file.sha256])
+    assert b"".join(world.mine.content.read(other, file.sha256)) == content
 
 
 def test_what_is_larger_than_all_that_is_kept_is_not_fetched(world: World) -> None:

@@ -21,7 +21,7 @@ from concord.errors import BusyError, ConcordError, MissingError, StorageError
 from concord.ledger.identity import label
 from concord.ledger.view import blobs as named_blobs
 from concord.node import Node
-from concord.operations.courier import ANY_AGE, Courier
+from concord.operations.courier import Courier
 from concord.pillars.commons import File, Repo
 from concord.private import kept
 from concord.private.tables import content
@@ -29,13 +29,17 @@ from concord.shelf import Shelf
 
 logger = getLogger("concord.keeping")
 
+FRESH = 3600  # seconds for which a small file that came, or that somebody builds on, stays for whoever is about to be given it
 UNFINISHED = 7 * 86_400  # seconds after which what came of a file that nobody went on with is dropped
 DEMAND, ALL = "demand", "all"
 
 
 @dataclass(frozen=True)
 class Evicted:
-    """How many files were dropped, and how many bytes these have. What they alone were made of stays on the disk until `gc`."""
+    """How many files were dropped, and how many bytes these have. What large files alone were made of, and small ones that
+
+    came within the hour, stay on the disk until `gc`.
+    """
 
     files: int
     size: int
@@ -125,13 +129,18 @@ def _files(shelf: Shelf, repo: Repo) -> list[File]:
 
 
 def _drop(node: Node, each: kept.Fetched) -> int:
-    """Let a repo have a file no more; how many bytes that makes free, which are none if another repo has it."""
+    """Let a repo have a file no more; how many bytes that makes free, which are none if another repo has it.
+
+    First the notes go, for good, then the bytes, while nobody can be given them: whatever cuts this off, nothing is noted as here
+    that is gone.
+    """
     with node.private_writing() as db:
         kept.drop(db, each.repo, each.sha256)
         db.execute(delete(content).where(content.c.repo == each.repo, content.c.sha256 == each.sha256))
-        elsewhere = db.execute(select(content.c.repo).where(content.c.sha256 == each.sha256).limit(1)).first() is not None
     with node.reading() as db:
         named = db.execute(select(named_blobs.c.blob).where(named_blobs.c.blob == each.sha256).limit(1)).first() is not None
-    if not elsewhere and not named:
-        node.blobs.discard(each.sha256, ANY_AGE)  # a large file is no blob: its chunks go with `gc`
+    with node.private_writing() as db:
+        elsewhere = db.execute(select(content.c.repo).where(content.c.sha256 == each.sha256).limit(1)).first() is not None
+        if not elsewhere and not named:
+            node.blobs.discard(each.sha256, node.clock() - FRESH)  # a large file is no blob: its chunks go with `gc`
     return 0 if elsewhere else each.size

@@ -1,14 +1,42 @@
-"""Storage in memory that can crash, fill up and be restored from a backup."""
+"""Storage in memory that can crash, fill up and be restored from a backup, and blobs on a disk that crash."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 
 from concord.errors import StorageError
+from concord.ledger.blobs import Blobs
 
 
 class CrashError(BaseException):
     """The machine goes down here. Not an Exception: nothing that runs on it may catch and survive it."""
+
+
+class Crash:
+    """The machine goes down at the `left`-th of the steps that are counted."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, *_: object) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise CrashError
+
+
+class CrashingBlobs(Blobs):
+    """Blobs whose machine goes down before, or after, one of them is removed."""
+
+    def __init__(self, root: Path, step: Crash) -> None:
+        super().__init__(root)
+        self.step = step
+
+    def discard(self, digest: str, before: int) -> bool:
+        self.step()
+        done = super().discard(digest, before)
+        self.step()
+        return done
 
 
 class MemoryStorage:
