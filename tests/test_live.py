@@ -17,7 +17,7 @@ import pytest
 from concord.home import open_home
 from concord.ledger.identity import label
 from concord.testing.processes import PATIENCE, Serving, environment, free_port, serve, until
-from concord.testing.terminal import run
+from concord.testing.terminal import found_together, run
 
 KENYA = ["--member", "ke", "--name", "Example Kenya", "--country", "KE"]
 TUNISIA = ["--member", "tn", "--name", "Example Tunisia", "--country", "TN"]
@@ -111,29 +111,6 @@ def test_a_node_that_only_watches_joins_without_a_member(hosting: Serving, tmp_p
     assert run("init", "--join", hosting.url, home=tmp_path / "watcher").status == 0
     assert len(run("member", "list", "--json", home=tmp_path / "watcher").json()) >= 6
     assert run("verify", "--deep", home=tmp_path / "watcher").status == 0
-
-
-FOUNDERS = (("ke", "KE"), ("tn", "TN"), ("br", "BR"))
-
-
-def found_together(folder: Path) -> list[Path]:
-    """Three homes whose members found one organisation together, each having acceded in its own log."""
-    homes = [folder / name for name, _ in FOUNDERS]
-    origins = []
-    for home, (name, country) in zip(homes, FOUNDERS, strict=True):
-        made = run("init", "--member", name, "--name", f"Example {country}", "--country", country, "--json", home=home)
-        origins += made.json()["members"]
-    charter = run("charter", "print", "institutions").out
-    kind = re.search(r'\[\[classes\]\]\s+id = "([^"]+)"', charter)
-    assert kind is not None
-    for (name, country), origin in zip(FOUNDERS, origins, strict=True):
-        charter += f'\n[[founders]]\nid = "{name}"\nname = "Example {country}"\ncountry = "{country}"\n'
-        charter += f'class = "{kind[1]}"\norigin = "{origin}"\n'
-    (folder / "charter.toml").write_text(charter)
-    for home in homes:
-        done = run("init", "--charter", folder / "charter.toml", home=home)
-        assert (done.status, done.err) == (0, "")
-    return homes
 
 
 def test_three_nodes_exchange_logs_and_cosignatures(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ for a repo that never was.
 """
 
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -72,6 +73,7 @@ INLINE_MAX = 40_000  # bytes of changes that a commit carries itself; more are l
 TREES_KEPT = 16
 REPOS_KEPT = 64
 TITLE_MAX = 300
+MERGE_WAIT = 20  # seconds that whoever merges waits for files that are on another node
 PLURALS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
 _ROOT = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -100,8 +102,11 @@ class Courier(Protocol):
     def may(self, repo: Repo) -> bool:
         """Whether files of the repo can be asked for at all."""
 
-    def bring(self, repo: Repo, file: File) -> None:
-        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked."""
+    def bring(self, repo: Repo, file: File, seconds: float | None = None) -> None:
+        """Bring a file. MissingError if nobody has it, UnreachableError if some could not be asked.
+
+        BusyError if it is not here after so many seconds; it goes on coming then.
+        """
 
     def read(self, repo: Repo, file: File, start: int, stop: int) -> Iterator[bytes]:
         """Bytes [start, stop) of a file while it comes. The errors are those of `bring`, before the first byte."""
@@ -116,7 +121,7 @@ class Courier(Protocol):
 class Shelf:
     """The repos of a node, for any number of askers at a time. What it remembers can be forgotten at any time.
 
-    With a `courier`, files of others are read as if they were here.
+    With a `courier`, files that are elsewhere are read as if they were here, and are brought here before they are merged.
     """
 
     def __init__(self, node: Node, courier: Courier | None = None) -> None:
@@ -513,7 +518,11 @@ class Shelf:
         """Bring the commits of a pull request into the branch that it is for.
 
         What it changed since it began is put on what the branch has now. StaleError if both changed the same file.
+        Its files may be on the node of whoever proposed them: they are brought here first, so that the owner has what its branch
+        names. BusyError while they come, UnreachableError or RefusedError if they cannot be had.
         """
+        if self.courier is not None and speaker.origin == repo.id.owner and thread.status in ("open", "draft"):
+            self._bring_proposed(self.courier, self.find(repo.id, speaker), thread.number)
         with self._turn:
             repo = self.find(repo.id, speaker)
             thread = repo.threads[thread.number]
@@ -528,6 +537,21 @@ class Shelf:
             removed = [path for path in gone if path in ours]
             draft = Draft(thread.begun.onto, title, put=put, removed=removed, card=head.commit.card, merges=thread.head)
             return self.commit(speaker, repo, draft)
+
+    def _bring_proposed(self, courier: Courier, repo: Repo, number: int) -> None:
+        """Have what a pull request puts. The errors are those of `merge`."""
+        put, _ = self.proposed(repo, repo.threads[number])
+        here, end = self.content.have(repo, {file.sha256 for file in put}), time.monotonic() + MERGE_WAIT
+        for file in [file for file in put if file.sha256 not in here]:
+            try:
+                courier.bring(repo, file, max(end - time.monotonic(), 0))
+            except MissingError as e:
+                if isinstance(e, HeldError | ErasedError):
+                    raise
+                raise RefusedError(
+                    f"{file.path}, which pull request {number} puts, is not here, and no peer of this node gives it ({e}). "
+                    "Make the node of whoever proposed it a peer, or let it be sent again, and merge then"
+                ) from e
 
     def like(self, speaker: Speaker, repo: Repo, *, liked: bool) -> None:
         """Let the speaker like a repo, or no longer."""

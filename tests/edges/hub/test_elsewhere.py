@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from concord.edges.peer import fetch
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import FolderSource
-from concord.errors import DamagedError
+from concord.errors import DamagedError, RefusedError
 from concord.ledger.blobs import Hold
 from concord.node import Node
 from concord.operations import courier as couriers
@@ -171,6 +171,20 @@ def test_bytes_that_are_here_for_another_repo_are_given_to_nobody_by_naming_them
     for path in ("README.md", "w.bin"):
         assert failure(elsewhere.get(f"/{thief}/resolve/main/{path}")) == (404, "EntryNotFound")
         assert elsewhere.get(f"/{repo}/resolve/main/{path}").status_code == 200
+
+
+def test_nobody_merges_what_cannot_be_had(repo: str, node: Node) -> None:
+    shelf = Shelf(node, Courier(node, lambda _repo, _settings, _patience: []))
+    found = shelf.find(shelf.repo_id("model", *repo.split("/")), None)
+    proposer = everything(next(origin for origin in node.holdings.hosted() if origin != found.id.owner))
+    named = File(path="x.txt", size=5, sha256="ab" * 32, oid="cd" * 20)
+    thread, _ = shelf.propose(proposer, found, Draft("main", "Named, and never had", put=[named]))
+    with pytest.raises(RefusedError, match="no peer of this node gives it"):
+        shelf.merge(everything(found.id.owner), found, thread, "Merge")
+    assert shelf.find(found.id, None).threads[thread.number].status == "open"
+    kept_here = shelf.keep(found, "y.txt", b"here")
+    thread, _ = shelf.propose(proposer, found, Draft("main", "Kept", put=[kept_here]))
+    assert shelf.merge(everything(found.id.owner), found, thread, "Merge").commit.merges == thread.head
 
 
 def test_git_lfs_is_sent_what_is_elsewhere(elsewhere: Elsewhere, repo: str) -> None:
