@@ -16,7 +16,7 @@ from importlib.resources import files
 from io import StringIO
 from typing import Any
 
-from concord.pillars.commons.tree import Tree, fits
+from concord.pillars.commons.tree import Paths, Tree
 
 TEXTS_MAX = 5  # files of one revision that are called like a licence
 FILES = ("license*", "licence*", "copying*", "*/license*", "*/licence*", "*/copying*")
@@ -95,7 +95,7 @@ def of(said: str, tree: Tree, front: Mapping[str, Any]) -> Licence:
 
 def _texts(tree: Tree) -> tuple[str, ...]:
     """The files that are called like a licence, those nearest to the root first."""
-    found = [path for path in tree if fits(path, FILES)]
+    found = Paths(tree).like(FILES)
     return tuple(sorted(found, key=lambda path: (path.count("/"), path))[:TEXTS_MAX])
 
 

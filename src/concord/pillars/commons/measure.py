@@ -19,7 +19,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from concord.pillars.commons.passport import issue
+from concord.pillars.commons.licence import licence
+from concord.pillars.commons.openness import classify
 from concord.pillars.commons.records import Card, Kind
 from concord.pillars.commons.tree import File, Tree
 
@@ -47,7 +48,7 @@ class Measure:
 def measure(card: Card, tree: Tree, kind: Kind) -> Measure:
     """The measure of a revision with this card and these files."""
     size = min(sum(file.size for file in tree.values()), COUNTED_MAX)
-    reached = issue(card, tree, lambda _file, _start, _stop: None).openness.reached if kind == "model" else None
+    reached = classify(card, tree, licence(card.license)).reached if kind == "model" else None
     return Measure(size, min(_weights(tree), COUNTED_MAX) if kind == "model" else 0, reached)
 
 

@@ -21,7 +21,7 @@ from importlib.resources import files
 
 from concord.pillars.commons.licence import FILES, Licence
 from concord.pillars.commons.records import Card
-from concord.pillars.commons.tree import File, Tree, fits
+from concord.pillars.commons.tree import File, Paths, Tree, fits, folders
 
 CLASSES = (3, 2, 1)  # of the framework, from the first to reach
 FOUND_MAX = 5  # files that a component names
@@ -91,20 +91,22 @@ class Openness:
 
 def classify(card: Card, tree: Tree, under: Licence) -> Openness:
     """The components of a revision, and what they make under this licence."""
-    return Openness(tuple(_component(each, card, tree) for each in _components()), under.open, under.suits)
+    paths = Paths(tree)
+    texts = [path for path in paths.like(FILES) if "/" in path and fits(path.rpartition("/")[2], FILES)]
+    return Openness(tuple(_component(each, card, paths, texts) for each in _components()), under.open, under.suits)
 
 
 def weights(tree: Tree) -> tuple[File, ...]:
     """The files of weights, by path, at most WEIGHTS_MAX."""
     kind = next(each for each in _components() if each["id"] == "parameters")
-    return tuple(tree[path] for path in sorted(tree) if fits(path, _words(kind["patterns"])))[:WEIGHTS_MAX]
+    return tuple(tree[path] for path in sorted(Paths(tree).like(_words(kind["patterns"])))[:WEIGHTS_MAX])
 
 
-def _component(kind: Mapping[str, object], card: Card, tree: Tree) -> Component:
+def _component(kind: Mapping[str, object], card: Card, paths: Paths, texts: list[str]) -> Component:
     patterns, besides = _words(kind.get("patterns")), _words(kind.get("except"))
     if card.library:
         patterns += _words(kind.get("with_library"))
-    found = [path for path in tree if fits(path, patterns) and not fits(path, besides)]
+    found = [path for path in paths.like(patterns) if not fits(path, besides)]
     named: tuple[str, ...] = ()
     if kind["id"] == "datasets":
         named = card.datasets[:FOUND_MAX]
@@ -120,15 +122,14 @@ def _component(kind: Mapping[str, object], card: Card, tree: Tree) -> Component:
         patterns=tuple(patterns),
         found=tuple(sorted(found)[:FOUND_MAX]),
         named=named,
-        own=_own(found, tree),
+        own=_own(found, texts),
     )
 
 
-def _own(found: list[str], tree: Tree) -> tuple[str, ...]:
-    """Licence files in the folders where these files lie, or above them, below the root."""
-    folders = {path[:at] for path in found for at, char in enumerate(path) if char == "/"}
-    beside = [path for path in tree if path.rpartition("/")[0] in folders and fits(path.rpartition("/")[2], FILES)]
-    return tuple(sorted(beside)[:FOUND_MAX])
+def _own(found: list[str], texts: list[str]) -> tuple[str, ...]:
+    """Those of the licence files that lie in the folders where these files lie, or above them, below the root."""
+    above = folders(found) if texts else set()
+    return tuple(sorted(path for path in texts if path.rpartition("/")[0] in above)[:FOUND_MAX])
 
 
 def _words(value: object) -> list[str]:
