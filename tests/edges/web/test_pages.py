@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from concord.edges.web.languages import LANGUAGES
 from concord.ledger.pillar import Role
 from concord.node import Node
-from concord.private import people
+from concord.private import peers, people
 from concord.server import build
 from concord.testing import states
 
@@ -233,13 +233,33 @@ def test_nothing_that_a_member_wrote_is_markup(client_of: Callable[[str], TestCl
 
 
 def test_the_home_page_tells_the_organisation_at_a_glance(page: Callable[..., Element]) -> None:
-    figures = next(element for element in page("lively", "/").all("dl") if element["class"] == "figures")
+    figures = next(element for element in page("lively", "/").all("dl") if "figures" in element["class"].split())
     assert {each.one("dt").text.strip(): each.one("dd").text for each in figures.all("div")} == {
         "members, 1 applying, 1 invited": "4",
         "records in their logs": "30",
         "logs well cosigned to the end": "2 / 4",
         "disputed logs": "1",
+        "models": "0",
+        "datasets": "0",
     }
+
+
+def test_the_home_page_leads_to_the_commons(page: Callable[..., Element]) -> None:
+    main = page("sharing", "/").one("main")
+    figures = {each.one("a")["href"]: each.one("dd").text for each in next(main.all("dl")).all("div")}
+    listed = next(each for each in main.all("ul") if "repos" in each["class"].split())
+    assert int(figures["/commons?kind=model"]) + int(figures["/commons?kind=dataset"]) >= len(list(listed.all("li"))) - 1 > 0
+    assert all(link["href"].startswith("/commons/") for link in listed.all("a"))
+    assert next(main.all("form"))["action"] == "/commons"
+
+
+def test_a_peer_is_shown_with_how_fast_and_when_it_is_read(client: TestClient, node: Node) -> None:
+    with node.private_writing() as db:
+        kept = peers.add(db, "https://peer.example", node.clock())
+        assert "a second" not in client.get("/peers").text
+        peers.limit(db, kept, 200_000, "22:00-06:00")
+    told = parse(client.get("/peers").text).one("main").text
+    assert "files at most at 200 kB a second" in told and "22:00-06:00 UTC" in told
 
 
 def test_the_grid_has_every_state_once_and_leads_to_the_members(page: Callable[..., Element]) -> None:

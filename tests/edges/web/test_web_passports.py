@@ -111,3 +111,9 @@ def test_what_is_gated_or_private_is_exported_to_whom_it_is_for(
     sign_in(client, node, "admin")
     answer = client.get(secret)
     assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+
+
+def test_checking_it_offline_names_the_files_and_the_receipt(look: Callable[..., Element]) -> None:
+    told = look(f"{MODEL}/passport").text
+    assert "concord proof verify commit.tlog-proof" in told
+    assert "concord pull ke/sheng-speech --local-dir FOLDER" in told and "concord verify ./FOLDER --policy ke.policy" in told

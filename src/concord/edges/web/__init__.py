@@ -72,7 +72,7 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         return Route(path, handle, methods=["POST"])
 
     return [
-        reads("/", home.show),
+        shows("/", home.show),
         reads("/charter", members.charter),
         reads("/members", members.everybody),
         shows("/members/{member}", members.one),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
+from heapq import nsmallest
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are 
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}  # what each kind is called in an address
 OPENNESS_WORDS = {"1": "class I", "2": "class II", "3": "class III", "none": "no class yet"}
 MEMBER_MAX = 8  # repos that a member's page names
+HOME_MAX = 5  # repos that the first page names
 
 
 def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
@@ -84,11 +86,20 @@ def of_member(page: Page, shelf: Shelf, origin: str) -> dict[str, Any]:
     mine = [entry for entry in shelf.catalogue(page.speaker) if entry.id.owner == origin]
     counts = Counter(str(entry.id.kind) for entry in mine)
     kinds = [(kind, plural, counts[kind]) for kind, plural in KINDS.items() if counts[kind]]
-    newest = sorted(mine, key=lambda entry: (-entry.changed, entry.id.name))[:MEMBER_MAX]
-    return {
-        "rows": [row(page, entry) for entry in newest],
-        "counts": kinds,
-    }
+    return {"rows": _newest(page, mine, MEMBER_MAX), "counts": kinds}
+
+
+def newest(page: Page, shelf: Shelf) -> dict[str, Any]:
+    """The newest repos as rows, and how many models and datasets there are."""
+    everything = shelf.catalogue(page.speaker)
+    counts = Counter(str(entry.id.kind) for entry in everything)
+    return {"rows": _newest(page, everything, HOME_MAX), "models": counts["model"], "datasets": counts["dataset"]}
+
+
+def _newest(page: Page, entries: list[Entry], most: int) -> list[dict[str, Any]]:
+    return [
+        row(page, entry) for entry in nsmallest(most, entries, key=lambda entry: (-entry.changed, entry.id.name, entry.id.owner))
+    ]
 
 
 def row(page: Page, entry: Entry) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from concord import reading
-from concord.edges.web import cartogram
+from concord.edges.web import cartogram, commons
 from concord.edges.web.page import Page
 from concord.edges.web.records import by_day
 from concord.ledger.pillar import Role
 from concord.pillars.members import Standing
 from concord.pillars.members.roster import Application
 from concord.reading import Filter
+from concord.shelf import Shelf
 
 LATEST = 8  # records
 SPONSOR_MAX = 5  # applications that are put before a delegate
@@ -27,8 +28,8 @@ class Open:
     sponsor: tuple[Application, ...] = ()
 
 
-def show(page: Page) -> Response:
-    """Figures, where the members are, the newest records, where to begin."""
+def show(page: Page, shelf: Shelf) -> Response:
+    """Figures, what is shared, where the members are, the newest records, where to begin."""
     roster = page.roster
     standings = [seat.standing for seat in roster.seats.values()]
     return page.render(
@@ -40,6 +41,7 @@ def show(page: Page) -> Response:
         records=sum(reading.count_records(page.node).values()),
         open=_open_to(page),
         latest=by_day(page, reading.list_records(page.node, Filter(), LATEST)),
+        commons=commons.newest(page, shelf),
         grid=cartogram.draw(page),
         regions=cartogram.by_region(page),
         all_named=len(roster.members()) <= NAMED_MAX,

@@ -198,9 +198,8 @@ class Page:
         """So many bytes, in the unit that reads best."""
         power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
         value = count / 1000**power
-        return format_unit(
-            round(value, 1 if power and value < 100 else None), f"digital-{_UNITS[power]}", "short", locale=self.locale
-        )
+        rounded = round(value, 1 if power and value < 100 else None)
+        return format_unit(rounded, f"digital-{_UNITS[power]}", "short" if power else "long", locale=self.locale)
 
     def tongue(self, code: str) -> str:
         """The name of a language in the reader's language, or its code if we know none."""

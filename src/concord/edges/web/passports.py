@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from concord.edges.web import commons, lineage
+from concord.edges.web import commons, lineage, usage
 from concord.edges.web.page import Page
 from concord.edges.web.repos import Here, find, show
 from concord.errors import ConcordError, MissingError
@@ -33,6 +33,7 @@ def passport_page(passports: Passports, page: Page, shelf: Shelf) -> Response:
         lineage=found,
         rows=lineage.rows(found),
         picture=lineage.draw(found),
+        pulled=usage.pulled(here.repo.id.kind, here.name),
         address_of=lambda kin: _address(here, kin),
         stood=_stood(found),
         weights=passport.weights[:WEIGHTS_SHOWN],

@@ -111,10 +111,14 @@ def _anything(of: Subject) -> Iterator[Way]:
         yield Way("curl", f"curl -L -C - -O {shlex.quote(url)}")
     lfs = shlex.quote(f"{of.address}/{PREFIX[of.kind]}{of.name}.git/info/lfs")
     yield Way("git-lfs", f"git config lfs.url \\\n  {lfs}")
-    member = of.name.partition("/")[0]
-    pull = f"concord pull {PREFIX[of.kind]}{of.name} --local-dir FOLDER"
-    code = f"{pull}\nconcord log policy {member} -o {member}.policy\nconcord verify ./FOLDER --policy {member}.policy"
-    yield Way("concord", code)
+    yield Way("concord", pulled(of.kind, of.name))
+
+
+def pulled(kind: str, name: str) -> str:
+    """How its files are pulled and then checked without a network: commands of Concord."""
+    member = name.partition("/")[0]
+    pull = f"concord pull {PREFIX[kind]}{name} --local-dir FOLDER"
+    return f"{pull}\nconcord log policy {member} -o {member}.policy\nconcord verify ./FOLDER --policy {member}.policy"
 
 
 def _loads(module: str, what: str, named: str, at: str) -> str:
