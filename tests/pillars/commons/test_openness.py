@@ -19,7 +19,8 @@ WORDS = st.sampled_from(
     sorted({part for pattern in PATTERNS for part in pattern.split("*")} | {"LICENSE", "Copying", "checkpoint-1", "É"})
 )
 PART = st.lists(WORDS | st.sampled_from("ab./-"), min_size=1, max_size=4).map("".join)
-PATHS = st.lists(st.lists(PART, min_size=1, max_size=3).map("/".join), max_size=30, unique=True)
+WHOLE = st.lists(PART, min_size=1, max_size=3).map(lambda parts: "/".join(filter(None, "/".join(parts).split("/")))).filter(bool)
+PATHS = st.lists(WHOLE, max_size=30, unique=True)  # a path of a tree has no empty part
 ANY_PATTERN = st.text("ab*?[]!/", max_size=8)
 
 
