@@ -282,7 +282,7 @@ def test_what_is_private_has_no_receipt(once: Downloaded, tmp_path: Path) -> Non
 
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-*.txt"))
+VERSIONS = sorted(path.stem.removeprefix("clients-") for path in (ROOT / "requirements").glob("clients-[0-9]*.txt"))
 SCAN = """
 import sys, warnings
 from huggingface_hub import scan_cache_dir

@@ -17,7 +17,7 @@ from concord.testing.terminal import run
 
 REPO = "example-ke/interrupted"
 RATE = 24 << 20  # bytes a second
-SLACK = 3 << 20  # bytes that a client sends besides files
+SLACK = 16 << 20  # bytes that a client sends besides files, and of these again, before it was answered that they are there
 IMPATIENT = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms"}  # or it goes on for minutes
 FILES = {"plain": (8, 6 << 20), "xet": (1, 150 << 20)}  # of each way: how many files, and their size
 
