@@ -41,9 +41,6 @@ __all__ = ["error_page", "routes"]
 def routes(node: Node, courier: Courier | None = None) -> list[Route]:
     """All pages, in the order in which they are tried. Files that are not here are brought by the courier, if there is one."""
     shelf = Shelf(node, courier)
-    shared = Passports(shelf)
-    measures = Measures(shelf)
-    repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
 
     def reads(path: str, show: Callable[[Page], Response]) -> Route:
         return Route(path, lambda request: show(Page(node, request)))
@@ -83,6 +80,34 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         reads("/records/{member}/{index}", records.one),
         reads("/leaf/{leaf}", records.by_leaf),
         reads("/blobs/{digest}", records.blob),
+        *_commons(shelf, shows, takes),
+        reads("/peers", peers.show),
+        reads("/sign-in", account.ask),
+        writes("/sign-in", account.by_password),
+        reads("/sign-in/{link}", account.ask_by_link),
+        writes("/sign-in/{link}", account.by_link),
+        writes("/sign-out", account.leave),
+        reads("/account", account.show),
+        writes("/account/password", account.set_password),
+        writes("/account/tokens", account.make_token),
+        writes("/account/tokens/revoke", account.revoke_token),
+        writes("/account/passkeys/begin", account.begin_passkey),
+        writes("/account/passkeys", account.add_passkey),
+        writes("/account/passkeys/remove", account.remove_passkey),
+        writes("/passkey/begin", account.begin_sign_in),
+        writes("/passkey", account.by_passkey),
+        reads("/language/{language}", _language),
+        Route("/static/{name}", static_files.serve),
+        Route("/favicon.ico", static_files.serve),
+    ]
+
+
+def _commons(shelf: Shelf, shows: Callable[..., Route], takes: Callable[..., Route]) -> list[Route]:
+    """The pages of repos and communities, likewise in order; `shows` and `takes` make a route that reads, and one that writes."""
+    shared = Passports(shelf)
+    measures = Measures(shelf)
+    repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
+    return [
         shows("/commons", lambda page, shelf: commons.search_page(page, shelf, measures)),
         shows("/commons/new", commons.ask_new),
         takes("/commons/new", commons.open_new),
@@ -110,24 +135,6 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         takes(f"{repo}/discussions/{{number}}", repo_forms.take_part, repo_forms.TEXT_MAX),
         takes(f"{repo}/like", repo_forms.like),
         takes(f"{repo}/publish", repo_forms.publish),
-        reads("/peers", peers.show),
-        reads("/sign-in", account.ask),
-        writes("/sign-in", account.by_password),
-        reads("/sign-in/{link}", account.ask_by_link),
-        writes("/sign-in/{link}", account.by_link),
-        writes("/sign-out", account.leave),
-        reads("/account", account.show),
-        writes("/account/password", account.set_password),
-        writes("/account/tokens", account.make_token),
-        writes("/account/tokens/revoke", account.revoke_token),
-        writes("/account/passkeys/begin", account.begin_passkey),
-        writes("/account/passkeys", account.add_passkey),
-        writes("/account/passkeys/remove", account.remove_passkey),
-        writes("/passkey/begin", account.begin_sign_in),
-        writes("/passkey", account.by_passkey),
-        reads("/language/{language}", _language),
-        Route("/static/{name}", static_files.serve),
-        Route("/favicon.ico", static_files.serve),
     ]
 
 
