@@ -21,6 +21,7 @@ from concord.pillars.commons import Repo
 from concord.private.tables import content as table
 
 AT_ONCE = 500  # digests in one question to the database
+_AMONG = select(table.c.sha256).where(table.c.repo == bindparam("root"), table.c.sha256.in_(bindparam("names", expanding=True)))
 _DROP = delete(table).where(table.c.repo == bindparam("root"), table.c.sha256 == bindparam("name"))
 
 
@@ -44,8 +45,7 @@ class Content:
         wanted, found = sorted(set(digests)), set()
         with self._node.private_reading() as db:
             for start in range(0, len(wanted), AT_ONCE):
-                among = table.c.sha256.in_(wanted[start : start + AT_ONCE])
-                found |= set(db.scalars(select(table.c.sha256).where(table.c.repo == root, among)))
+                found |= set(db.scalars(_AMONG, {"root": root, "names": wanted[start : start + AT_ONCE]}))
         return {digest for digest in found if self._node.blobs.have(digest) or self._entry(digest)}
 
     def all_of(self, root: str) -> set[str]:

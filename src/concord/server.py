@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import re
 import signal
@@ -244,6 +245,8 @@ async def _serve(node: Node, host: str, port: int, ready: Callable[[], None]) ->
     serving = loop.create_task(server.serve())
     while not serving.done() and not await asyncio.to_thread(_answers, host, port):
         await asyncio.sleep(0.02)
+    gc.collect()
+    gc.freeze()  # what is here now lives as long as the server, and need not be looked through again and again
     if not serving.done():
         ready()
     await serving

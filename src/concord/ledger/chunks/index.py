@@ -5,8 +5,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy import Index as Key
 from sqlalchemy import Table as Kept
 
@@ -198,19 +213,33 @@ def renew_files(db: Connection, digests: Iterable[bytes], at: int) -> list[bytes
     return renewed
 
 
-def files(db: Connection, column: str = "hash", value: bytes | None = None, before: int | None = None) -> Iterator[Entry]:
-    """The files with this value, or that came before this time, or all of them."""
+# Asked for every file that is sent, so put together once.
+_FILE = {column: select(file).where(file.c[column] == bindparam("value")).order_by(file.c.hash) for column in ("hash", "sha256")}
+_TERMS = select(term).where(
+    term.c.file == bindparam("name"), term.c.offset < bindparam("stop"), term.c.offset + term.c.size > bindparam("start")
+)
+_TERMS = _TERMS.order_by(term.c.number)
+
+
+def files(db: Connection, before: int | None = None) -> Iterator[Entry]:
+    """The files that came before this time, or all of them."""
     asked = select(file).order_by(file.c.hash)
-    asked = asked if value is None else asked.where(file.c[column] == value)
-    asked = asked if before is None else asked.where(file.c.at < before)
-    for row in db.execute(asked):
-        yield Entry(spell(row.hash), row.sha256.hex(), row.size, row.at)
+    yield from map(_entry, db.execute(asked if before is None else asked.where(file.c.at < before)))
+
+
+def one_file(db: Connection, column: str, value: bytes) -> Entry | None:
+    """The file with this "hash" or "sha256"."""
+    row = db.execute(_FILE[column], {"value": value}).first()
+    return None if row is None else _entry(row)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(spell(row.hash), row.sha256.hex(), row.size, row.at)
 
 
 def terms(db: Connection, name: bytes, start: int, stop: int) -> list[tuple[int, Term]]:
     """The terms of a file that have bytes [start, stop) of it, each with its offset."""
-    asked = select(term).where(term.c.file == name, term.c.offset < stop, term.c.offset + term.c.size > start)
-    rows = db.execute(asked.order_by(term.c.number))
+    rows = db.execute(_TERMS, {"name": name, "start": start, "stop": stop})
     return [(row.offset, Term(row.xorb, row.size, row.start, row.stop)) for row in rows]
 
 

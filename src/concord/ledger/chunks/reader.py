@@ -42,6 +42,30 @@ class Held:
         return end - first == self.table.size(start, stop) + HEADER_SIZE * (stop - start)
 
 
+class Room:
+    """Memory that is filled anew for each run of chunks: their content, and the headers that lie between."""
+
+    def __init__(self) -> None:
+        self.piece = bytearray(PIECE)
+        self._raw = bytearray()
+        self._heads: list[memoryview] = []
+
+    def heads(self, count: int) -> tuple[memoryview, list[memoryview]]:
+        """Room for as many headers one after the other, as a whole and each for itself."""
+        if len(self._heads) < count:
+            self._raw = bytearray(HEADER_SIZE * count)
+            whole = memoryview(self._raw)
+            self._heads = [whole[place : place + HEADER_SIZE] for place in range(0, len(whole), HEADER_SIZE)]
+        return memoryview(self._raw)[: HEADER_SIZE * count], self._heads[:count]
+
+    def fit(self, size: int) -> None:
+        """Give the piece a size, which costs little if it had about that before."""
+        if len(self.piece) > size:
+            del self.piece[size:]
+        else:
+            self.piece.extend(bytes(size - len(self.piece)))
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """An open xorb. DamagedError from every method, if a chunk is not what was written."""
@@ -50,18 +74,18 @@ class Reader:
     handle: int
     held: Held
 
-    def fill(self, piece: bytearray, start: int, stop: int, *, wait: bool = True) -> bool:
-        """Make `piece` the content of the chunks [start, stop), which are a run.
+    def fill(self, room: Room, start: int, stop: int, *, wait: bool = True) -> bool:
+        """Make the piece of `room` the content of the chunks [start, stop), which are a run.
 
         False if it may not `wait`, but would have to wait for the disk, or to unpack.
         """
         plain = bool(self.held.sums) and self.held.is_plain(start, stop)
         if not wait and not (plain and NO_WAIT):
             return False
-        _fit(piece, self.held.table.size(start, stop))
-        with memoryview(piece) as into:
+        room.fit(self.held.table.size(start, stop))
+        with memoryview(room.piece) as into:
             if plain:
-                return self._scatter(into, start, stop, 0 if wait else NO_WAIT)
+                return self._scatter(into, room, start, stop, 0 if wait else NO_WAIT)
             self._unpack(into, start, stop)
         return True
 
@@ -87,20 +111,18 @@ class Reader:
         except MalformedError as e:
             raise self._damaged(number) from e
 
-    def _scatter(self, into: memoryview, start: int, stop: int, flags: int) -> bool:
+    def _scatter(self, into: memoryview, room: Room, start: int, stop: int, flags: int) -> bool:
         """Chunks that are not packed: each header to one place, its content to where it belongs."""
         table, count = self.held.table, stop - start
-        base = table.span(start)[0]
-        raw = memoryview(bytearray(HEADER_SIZE * count))
-        heads = [raw[place : place + HEADER_SIZE] for place in range(0, len(raw), HEADER_SIZE)]
-        stops = [end - base for end in table.ends[start:stop]]
-        contents = [into[first:end] for first, end in pairwise((0, *stops))]
-        parts = [half for part in zip(heads, contents, strict=True) for half in part]
+        base, _ = table.span(start)
+        raw, heads = room.heads(count)
+        contents = [into[first - base : end - base] for first, end in pairwise((base, *table.ends[start:stop]))]
+        parts = heads + contents
+        parts[::2], parts[1::2] = heads, contents
         offset, end = table.place(start, stop)
         if _read(self.handle, parts, offset, flags) != end - offset and flags:
             return False
-        found = sums.of_many(raw, contents)
-        wanted = self.held.sums[start:stop]
+        found, wanted = sums.of_many(raw, contents), self.held.sums[start:stop]
         for place in () if found == wanted else range(count):
             if found[place] != wanted[place]:
                 contents[place][:] = self._hashed(start + place, self.stored(start + place))
@@ -138,7 +160,7 @@ class Stream(Iterator[bytearray]):
     """
 
     def __init__(self, parts: "Iterator[Part]") -> None:
-        self._parts, self._piece = parts, bytearray(PIECE)
+        self._parts, self._room = parts, Room()
         self._part: Part | None = None
         self._runs: deque[tuple[int, int]] = deque()
 
@@ -157,12 +179,13 @@ class Stream(Iterator[bytearray]):
     def _filled(self, *, wait: bool) -> bytearray | None:
         part, (start, stop) = self._part, self._runs[0]
         assert part is not None
-        if not part.reader.fill(self._piece, start, stop, wait=wait):
+        if not part.reader.fill(self._room, start, stop, wait=wait):
             return None
         self._runs.popleft()
+        piece = self._room.piece
         place = part.reader.held.table.size(part.start, start) if start > part.start else 0
-        inside = part.first <= place and place + len(self._piece) <= part.end
-        return self._piece if inside else self._piece[max(0, part.first - place) : part.end - place]
+        inside = part.first <= place and place + len(piece) <= part.end
+        return piece if inside else piece[max(0, part.first - place) : part.end - place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +212,3 @@ def _read(handle: int, parts: list[memoryview], offset: int, flags: int) -> int:
         if flags and e.errno in (EAGAIN, EOPNOTSUPP):
             return 0
         raise
-
-
-def _fit(piece: bytearray, size: int) -> None:
-    """Give `piece` a size, which costs little if it had about that before."""
-    if len(piece) > size:
-        del piece[size:]
-    else:
-        piece.extend(bytes(size - len(piece)))

@@ -486,7 +486,7 @@ class Chunks:
 
     def _one(self, column: str, value: bytes) -> Entry | None:
         with self._index.reading() as db:
-            return next(index.files(db, column, value), None)
+            return index.one_file(db, column, value)
 
     def _entry(self, name: str) -> Entry:
         entry = self.by_hash(name)
