@@ -24,7 +24,8 @@ from concord.operations import garbage
 from concord.operations.garbage import AGE_MIN, collect
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.tree import git_blob
-from concord.shelf import INLINE_MAX, Draft, Shelf
+from concord.shelf import Draft, Shelf
+from concord.shelf.shelf import INLINE_MAX
 from concord.testing import make_member, make_node
 from concord.testing.nodes import Clock, everything
 from concord.testing.storage import Crash, CrashError, CrashingBlobs

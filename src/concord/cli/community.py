@@ -37,12 +37,12 @@ def list_(
 @command(app, "show")
 def show(shell: Shell, community: Annotated[str, typer.Argument(metavar="MEMBER/NAME", help="Whose, and which.")]) -> None:
     """A community, with its repos."""
-    from concord.shelf import Shelf
+    from concord.shelf import Shelf, communities
 
     shelf = Shelf(shell.node())
     member, _, name = community.rpartition("/")
     origin = shell.origin(shelf.node, member) if member else shell.admin(shelf.node).origin
-    _tell(shell, shelf, shelf.community(origin, name))
+    _tell(shell, shelf, communities.find(shelf.node, origin, name))
 
 
 @command(app, "gather")
@@ -55,13 +55,13 @@ def gather(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Say which repos a community has. It replaces what was said of it before."""
-    from concord.shelf import Shelf
+    from concord.shelf import Shelf, communities
 
     shelf = Shelf(shell.node())
     speaker = shell.admin(shelf.node)
     if member is not None:
         speaker = replace(speaker, origin=shell.origin(shelf.node, member))
-    made = shelf.gather(speaker, name, title, about, [_repo(shell, shelf, each) for each in repos])
+    made = communities.gather(shelf, speaker, name, title, about, [_repo(shell, shelf, each) for each in repos])
     shelf.node.cosign()
     _tell(shell, shelf, made)
 
@@ -83,8 +83,9 @@ def _row(found: "Gathering") -> dict[str, Any]:
 def _tell(shell: Shell, shelf: "Shelf", found: "Gathering") -> None:
     """The community, and of each repo whether it is here for everybody."""
     from concord.ledger.identity import label
+    from concord.shelf import communities
 
-    gathered = shelf.gathered(found, None)
+    gathered = communities.repos_of(shelf, found, None)
     repos = [{"owner": repo.owner, "kind": repo.kind, "name": repo.name, "here": entry is not None} for repo, entry in gathered]
     lines = [f"{label(found.by)}/{found.name}: {found.title}", *([found.about] if found.about else [])]
     for repo, entry in gathered:

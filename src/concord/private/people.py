@@ -57,6 +57,11 @@ class Speaker:
     roles: frozenset[Role]
     scopes: frozenset[str] | None = None
 
+    @property
+    def spelled(self) -> str:
+        """The person as records name it, where a dot would be something else."""
+        return self.person.replace(".", "-")
+
     def may(self, role: Role) -> bool:
         """Whether this speaker has `role`, and the token, if one is used, extends to it."""
         return role in self.roles and (self.scopes is None or role in self.scopes)

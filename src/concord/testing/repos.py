@@ -13,7 +13,7 @@ from concord.node import Node
 from concord.pillars.commons import Card, Changes, Commit, Community, File, Open, Repo, RepoId
 from concord.pillars.commons import tree as trees
 from concord.pillars.commons.card import card
-from concord.shelf import Draft, Shelf
+from concord.shelf import Draft, Shelf, communities
 from concord.testing.nodes import everything
 
 ATTACK = "<script>document.title='hacked'</script>"
@@ -221,8 +221,8 @@ def _communities(shelf: Shelf, ke: str, br: str, id_: str) -> None:
     coast = [RepoId(owner=ke, kind="model", name="sheng-speech"), RepoId(owner=id_, kind="dataset", name="corpus"),
              RepoId(owner=ke, kind="space", name="nothing-yet")]  # fmt: skip
     about = "Speech and text of the **coast** (an example).\n\n- small enough for a telephone\n- under open licences\n"
-    shelf.gather(everything(br), "coast", "Words of the coast", "A beginning.", coast[:1])
-    shelf.gather(everything(br), "coast", "Words of the coast", about, coast)
+    communities.gather(shelf, everything(br), "coast", "Words of the coast", "A beginning.", coast[:1])
+    communities.gather(shelf, everything(br), "coast", "Words of the coast", about, coast)
     named = [RepoId(owner=ke, kind="model", name=name) for name in ("secret", "never0", "sheng-speech")]
     fields = {
         "name": "odd",

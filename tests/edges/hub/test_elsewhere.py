@@ -22,7 +22,7 @@ from concord.operations.courier import Courier
 from concord.pillars.commons import File
 from concord.private import kept
 from concord.server import build
-from concord.shelf import Draft, Shelf
+from concord.shelf import Draft, Shelf, pull_requests
 from concord.testing import NOW, Clock, NodeSource, everything, states
 from concord.testing.lines import Line
 from concord.testing.processes import until
@@ -178,13 +178,13 @@ def test_nobody_merges_what_cannot_be_had(repo: str, node: Node) -> None:
     found = shelf.find(shelf.repo_id("model", *repo.split("/")), None)
     proposer = everything(next(origin for origin in node.holdings.hosted() if origin != found.id.owner))
     named = File(path="x.txt", size=5, sha256="ab" * 32, oid="cd" * 20)
-    thread, _ = shelf.propose(proposer, found, Draft("main", "Named, and never had", put=[named]))
+    thread, _ = pull_requests.propose(shelf, proposer, found, Draft("main", "Named, and never had", put=[named]))
     with pytest.raises(RefusedError, match="no peer of this node gives it"):
-        shelf.merge(everything(found.id.owner), found, thread, "Merge")
+        pull_requests.merge(shelf, everything(found.id.owner), found, thread, "Merge")
     assert shelf.find(found.id, None).threads[thread.number].status == "open"
     kept_here = shelf.keep(found, "y.txt", b"here")
-    thread, _ = shelf.propose(proposer, found, Draft("main", "Kept", put=[kept_here]))
-    assert shelf.merge(everything(found.id.owner), found, thread, "Merge").commit.merges == thread.head
+    thread, _ = pull_requests.propose(shelf, proposer, found, Draft("main", "Kept", put=[kept_here]))
+    assert pull_requests.merge(shelf, everything(found.id.owner), found, thread, "Merge").commit.merges == thread.head
 
 
 def test_git_lfs_is_sent_what_is_elsewhere(elsewhere: Elsewhere, repo: str) -> None:

@@ -7,7 +7,7 @@ from markup import Element, parse
 from starlette.testclient import TestClient
 
 from concord.edges.web import communities
-from concord.errors import MalformedError, MissingError
+from concord.errors import MalformedError
 from concord.node import Node
 from concord.pillars.commons import RepoId
 from concord.server import build
@@ -132,11 +132,6 @@ def test_a_repo_that_was_renamed_is_gathered_under_its_new_name(browser: TestCli
     assert COAST in browser.get("/commons/datasets/id/corpus-two").text
     shelf.close(owner, shelf.find(RepoId(owner=owner.origin, kind="dataset", name="corpus-two"), None))
     assert len(titles(parse(browser.get(COAST).text))) == 2
-
-
-def test_a_name_that_nobody_gathers_under_is_missing(sharing: Node) -> None:
-    with pytest.raises(MissingError, match="gathers no community"):
-        Shelf(sharing).community(sharing.holdings.hosted()[0], "nothing")
 
 
 @pytest.mark.parametrize("line", ["x", "/", "models/x", "//x/", "datasets//x"])

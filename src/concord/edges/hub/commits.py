@@ -25,7 +25,7 @@ from concord.pillars.commons import Card, File, Repo, Revision, attributes
 from concord.pillars.commons.card import card, faults, matter
 from concord.pillars.commons.tree import check_path, clashes, git_blob, git_oid
 from concord.private.people import Speaker
-from concord.shelf import Draft
+from concord.shelf import Draft, pull_requests
 
 COMMIT_MAX = 4 << 30  # bytes of one commit
 LINE_MAX = 16 << 20  # bytes of one line: a file of 10 MB in base64, and its path
@@ -264,7 +264,7 @@ def _standing(ask: Ask, repo: Repo) -> Revision | None:
 def _propose(ask: Ask, speaker: Speaker, repo: Repo, draft: Draft) -> Response:
     """Commit to a pull request of its own. One that was just proposed in these very words is not proposed twice."""
     onto = draft.ref
-    thread, revision = ask.hub.shelf.propose(speaker, repo, draft)
+    thread, revision = pull_requests.propose(ask.hub.shelf, speaker, repo, draft)
     told = _made(ask, repo, revision)
     url = f"{ask.base}{ask.address(repo)}/discussions/{thread.number}"
     return answer(told | {"pullRequestUrl": url, "pullRequestNum": thread.number, "base": onto})

@@ -12,6 +12,7 @@ from concord.edges.hub.shapes import when
 from concord.errors import MalformedError, MissingError, StaleError
 from concord.pillars.commons import Comment, Repo, Settle, Thread
 from concord.pillars.commons.repo import oid
+from concord.shelf import pull_requests
 from concord.tlog.spelling import decimal
 
 PAGE = 50
@@ -69,7 +70,7 @@ def details(ask: Ask) -> Response:
     thread = _thread(ask, repo)
     told = _brief(ask, repo, thread) | {"events": [event for _, event in sorted(_events(ask, repo, thread), key=_at)]}
     if thread.begun.pull:
-        conflicts = ask.hub.shelf.conflicts(repo, thread) if thread.status in ("open", "draft") else []
+        conflicts = pull_requests.conflicts(ask.hub.shelf, repo, thread) if thread.status in ("open", "draft") else []
         changes: dict[str, Any] = {"base": f"refs/heads/{thread.begun.onto}"}
         changes |= {"mergeCommitId": oid(thread.merged)} if thread.merged else {}
         told |= {"filesWithConflicts": conflicts, "changes": changes, "diff": _diff(ask, repo, thread)}
@@ -112,7 +113,7 @@ def merge(ask: Ask) -> Response:
     if not thread.begun.pull or thread.head is None:
         raise MalformedError(f"discussion {thread.number} has nothing to merge")
     try:
-        revision = ask.hub.shelf.merge(speaker, repo, thread, f"{thread.title} (#{thread.number})"[:300])
+        revision = pull_requests.merge(ask.hub.shelf, speaker, repo, thread, f"{thread.title} (#{thread.number})"[:300])
     except StaleError as e:
         raise OutdatedError(str(e), 0) from e
     if said:
@@ -226,5 +227,5 @@ def _diff(ask: Ask, repo: Repo, thread: Thread) -> str:
     """Which files a pull request changes, in the form of git's summary. The content of a change is in its commits."""
     if thread.head is None:
         return ""
-    put, removed = ask.hub.shelf.proposed(repo, thread)
+    put, removed = pull_requests.proposed(ask.hub.shelf, repo, thread)
     return "".join([*(f"M\t{file.path}\n" for file in put), *(f"D\t{path}\n" for path in removed)])

@@ -24,7 +24,7 @@ from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.view import Gathering
 from concord.private.people import Speaker
 from concord.reading import find_record, well_cosigned
-from concord.shelf import Shelf
+from concord.shelf import Shelf, communities
 
 PER_PAGE = 30
 REPOS_SHOWN = 50  # on one page of a community
@@ -55,7 +55,7 @@ def listing(page: Page, shelf: Shelf) -> Response:
 def one(page: Page, shelf: Shelf) -> Response:
     """One community: what it is for, and its repos as far as the reader may see them."""
     found = _named(page, shelf)
-    repos = shelf.gathered(found, page.speaker)
+    repos = communities.repos_of(shelf, found, page.speaker)
     shown, more = page.part(repos, REPOS_SHOWN)
     here = [entry for _, entry in repos if entry is not None]
     record = find_record(page.node, found.by, found.place)
@@ -155,7 +155,7 @@ def _spelled(page: Page, repo: RepoId) -> str:
 
 def _named(page: Page, shelf: Shelf) -> Gathering:
     params = page.request.path_params
-    return shelf.community(page.origin_of(params["member"]), params["community"])
+    return communities.find(shelf.node, page.origin_of(params["member"]), params["community"])
 
 
 def _speaker(page: Page) -> Speaker:
@@ -176,7 +176,7 @@ def _said(page: Page, shelf: Shelf, speaker: Speaker, name: str, sent: Sent, fou
         if len(repos) > REPOS_MAX:
             raise MalformedError(f"a community has at most {REPOS_MAX} repos")
         about = fields.get("about", "").replace("\r\n", "\n").strip()
-        made = shelf.gather(speaker, name, " ".join(fields.get("title", "").split()), about, repos)
+        made = communities.gather(shelf, speaker, name, " ".join(fields.get("title", "").split()), about, repos)
     except ConcordError as e:
         return _form(page, fields, found, str(e))
     return page.redirect(address(page, made.by, made.name))

@@ -12,7 +12,7 @@ from concord.pillars.commons.card import card
 from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.tree import check_path
 from concord.private.people import Speaker
-from concord.shelf import Draft, Shelf
+from concord.shelf import Draft, Shelf, pull_requests
 
 UPLOAD_MAX = 10 << 20  # bytes of a form with files; more is for programs, which can resume
 TEXT_MAX = 256 << 10  # bytes of a form with words
@@ -77,7 +77,7 @@ def _do(here: Here, speaker: Speaker, thread: Thread, what: str, text: str) -> N
         case "close" | "open":
             here.shelf.settle(speaker, here.repo, thread, "closed" if what == "close" else "open", text=text)
         case "merge":
-            here.shelf.merge(speaker, here.repo, thread, f"Merge pull request {thread.number}: {thread.title}"[:300])
+            pull_requests.merge(here.shelf, speaker, here.repo, thread, f"Merge pull request {thread.number}: {thread.title}"[:300])
         case _:
             raise MalformedError("this form does not say what to do")
 
@@ -115,5 +115,5 @@ def _commit(here: Here, speaker: Speaker, draft: Draft, *, propose: bool) -> str
     if here.may_change and not propose:
         here.shelf.commit(speaker, here.repo, draft)
         return here.plain("files")
-    thread, _ = here.shelf.propose(speaker, here.repo, draft)
+    thread, _ = pull_requests.propose(here.shelf, speaker, here.repo, draft)
     return here.plain(f"discussions/{thread.number}")

@@ -20,7 +20,7 @@ from concord.pillars.commons import card as cards
 from concord.pillars.commons.passport import Passport
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
-from concord.shelf import Shelf
+from concord.shelf import Shelf, pull_requests
 from concord.tlog.spelling import decimal
 
 README = "README.md"
@@ -93,7 +93,7 @@ class Here:
     @property
     def liked(self) -> bool:
         """Whether the reader likes it."""
-        return self.speaker is not None and (self.speaker.origin, self.speaker.person.replace(".", "-")) in self.repo.likes
+        return self.speaker is not None and (self.speaker.origin, self.speaker.spelled) in self.repo.likes
 
     @property
     def may_read(self) -> bool:
@@ -402,8 +402,9 @@ def _merging(here: Here, thread: Thread) -> dict[str, Any]:
     if thread.head is None or thread.status == "merged":
         return {"compared": None, "clash": []}
     try:
-        put, removed = here.shelf.proposed(here.repo, thread)
-        before, onto = here.shelf.began(here.repo, thread), here.shelf.conflicts(here.repo, thread)
+        put, removed = pull_requests.proposed(here.shelf, here.repo, thread)
+        before = pull_requests.began(here.shelf, here.repo, thread)
+        onto = pull_requests.conflicts(here.shelf, here.repo, thread)
     except MissingError:  # a commit before it lists its files in a blob which is not here
         return {"compared": None, "clash": []}
     return {"compared": _compared(here, before, put, removed), "clash": onto}

@@ -1,0 +1,134 @@
+"""The files of the repos of a node: the trees that commits make, and the bytes, from here or from elsewhere."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import RLock
+
+import msgspec
+
+from concord.content import Content
+from concord.errors import ConcordError, DamagedError, MalformedError
+from concord.node import Node
+from concord.pillars.commons import Changes, File, Repo, Revision, Tree, attributes
+from concord.pillars.commons import tree as trees
+from concord.private import kept
+from concord.shelf.courier import Courier, Sound
+from concord.shelf.repos import Finder, remember
+
+TREES_KEPT = 16
+
+
+class Reader(Finder):
+    """The repos of a node, for any number of readers at a time. It has no way to change one.
+
+    With a `courier`, files that are elsewhere are read as if they were here.
+    """
+
+    def __init__(self, node: Node, courier: Courier | None = None) -> None:
+        super().__init__(node)
+        self.courier = courier
+        self.content = Content(node)
+        self._trees: OrderedDict[str, Tree] = OrderedDict()
+        self.turn = RLock()  # of whoever looks and then changes, or grows a tree
+
+    # Trees
+
+    def tree(self, repo: Repo, revision: Revision) -> Tree:
+        """The files of a revision. DamagedError if its commits do not make the tree that it names."""
+        with self.turn:
+            pending: list[Revision] = []
+            for each in repo.history(revision):
+                if each.leaf in self._trees:
+                    break
+                pending.append(each)
+            start = repo.history(pending[-1])[1:2] if pending else [revision]
+            grown: Tree = self._trees[start[0].leaf] if start else {}
+            for each in reversed(pending):
+                changes = self.changes(each)
+                grown = trees.grow(grown, changes.put, changes.removed)
+            if pending:
+                if trees.digest(grown) != revision.commit.tree:
+                    raise DamagedError(f"the commits before {revision.oid} do not make the tree that it names")
+                remember(self._trees, revision.leaf, grown, TREES_KEPT)
+            self._trees.move_to_end(revision.leaf)
+            return grown
+
+    def changes(self, revision: Revision) -> Changes:
+        """What a commit changes. MissingError if that is listed in a blob which is not here, MalformedError if it is no list."""
+        listing = revision.commit.listing
+        if listing is None:
+            return revision.commit.changes
+        try:
+            return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            raise MalformedError(f"what the commit {revision.oid} names as its changes is no list of changes: {e}") from e
+
+    def large_patterns(self, repo: Repo, tree: Tree) -> list[str]:
+        """Which paths are kept as large files: by the repo's own .gitattributes, or, if it has none, by that of a new repo."""
+        file = tree.get(attributes.NAME)
+        if file is None or file.size > attributes.REGULAR_MAX:
+            return attributes.large_patterns(attributes.ATTRIBUTES)
+        try:
+            return attributes.large_patterns(b"".join(self.read(repo, file)))
+        except ConcordError:
+            return attributes.large_patterns(attributes.ATTRIBUTES)
+
+    # Bytes
+
+    def have(self, repo: Repo, file: File) -> bool:
+        """Whether the bytes of a file are here, as content of the repo."""
+        return bool(self.content.have(repo, [file.sha256]))
+
+    def may_have(self, repo: Repo, file: File) -> bool:
+        """Whether the bytes of a file are here, or can at least be asked for. HeldError or ErasedError if they may not be had."""
+        self.node.blobs.check_allowed(file.sha256)
+        return self.have(repo, file) or (self.courier is not None and self.courier.may(repo))
+
+    def read(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes of a file, or those in [start, stop), in pieces; from elsewhere while they come, if there is a courier.
+
+        MissingError, HeldError or ErasedError if they are not to be had, UnreachableError if whoever may have them is not reached.
+        """
+        return map(bytes, self.flow(repo, file, start, stop))
+
+    def flow(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes | bytearray]:
+        """The same for whoever is done with a piece before asking for the next: they may all be one, filled anew."""
+        if self.courier is None:
+            return self.content.flow(repo, file.sha256, start, stop)
+        end = file.size if stop is None else min(stop, file.size)
+        if not self.have(repo, file):
+            return self.courier.read(repo, file, start, end)
+        with self.node.private_reading() as db:
+            due = kept.due(db, repo.root, file.sha256, self.node.clock())
+        if due:
+            with self.node.private_writing() as db:
+                kept.touch(db, repo.root, file.sha256, self.node.clock())
+        return Sound(self.content, self.courier, repo, file, start, end)
+
+    def peek(self, repo: Repo, file: File, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, for a page that shows a little of it. The errors are those of `read`."""
+        if self.courier is None or self.have(repo, file):
+            return b"".join(self.read(repo, file, start, stop))
+        return self.courier.peek(repo, file, start, min(stop, file.size))
+
+    def sealed(self, root: str, xorb: str, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a xorb as stored, for files of the repo that the record `root` opened.
+
+        DamagedError in the place of a chunk that is not what was written; it is brought again then, for whoever asks the next time.
+        """
+        try:
+            yield from self.node.chunks.sealed(xorb, start, stop)
+        except DamagedError:
+            self.node.chunks.set_aside(xorb)
+            self._mend(root, xorb)
+            raise
+
+    def _mend(self, root: str, xorb: str) -> None:
+        """Bring a damaged xorb again, if a file of the repo has chunks of it. DamagedError if nobody has it."""
+        repo = self.opened(root)
+        if self.courier is None or repo is None:
+            return
+        for digest in sorted(self.content.have(repo, self.node.chunks.users(xorb)))[:1]:
+            entry = self.node.chunks.by_digest(digest)
+            if entry is not None:
+                self.courier.repair(repo, File(path=digest, size=entry.size, sha256=digest, xet=entry.hash))

@@ -1,0 +1,249 @@
+"""Which repos a node has, and who may see them: those that stand in the logs it holds, and the private ones of its members.
+
+A private repo is made of the very same records as a public one, which wait in node.db. It is seen by people of its owner only. To
+everybody else it is not there, in so many words: the error is the same as for a repo that never was.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from concord.errors import MalformedError, MissingError, RefusedError
+from concord.ledger.identity import label
+from concord.node import Node
+from concord.pillars.commons import Card, Repo, RepoId, Said, fold
+from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.records import Kind
+from concord.pillars.commons.repo import MAIN
+from concord.pillars.commons.search import Entry
+from concord.private import drafts, gates
+from concord.private.people import Speaker
+from concord.reading import resolve
+from concord.tlog.merkle import leaf_hash
+
+REPOS_KEPT = 64
+PLURALS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
+_ROOT = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Finder:
+    """The repos of a node, to be found and told of. What it remembers can be forgotten at any time."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
+        self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
+        self._catalogue: tuple[int, list[Entry]] | None = None
+
+    # One
+
+    def find(self, repo: RepoId, asker: Speaker | None) -> Repo:
+        """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one."""
+        if self._is_private(repo):
+            if asker is None or asker.origin != repo.owner:
+                raise self._missing(repo)
+            return self._private(repo)
+        shelved, renamed = self._shelves()
+        known = shelved.get(repo) or shelved.get(renamed.get(repo, repo))
+        found = self._public(known) if known is not None else None
+        if found is None:
+            raise self._missing(repo)
+        return found
+
+    def repo_id(self, kind: Kind, namespace: str, name: str) -> RepoId:
+        """The repo `namespace/name`; the namespace is the id of a member, or an origin. MissingError if there is no such member."""
+        return RepoId(owner=resolve(self.node, namespace), kind=kind, name=name)
+
+    def names(self, repo: RepoId) -> set[str]:
+        """What a public repo is called, and was before."""
+        known = self._shelves()[0].get(repo)
+        return {repo.name, *(known.aliases if known else ())}
+
+    def renamed(self) -> Mapping[RepoId, RepoId]:
+        """What each earlier name of a public repo leads to."""
+        return self._shelves()[1]
+
+    def taken(self, repo: RepoId) -> bool:
+        """Whether a repo is called so, or was, before it was renamed."""
+        return self._is_private(repo) or any(repo in names for names in self._shelves())
+
+    def seen(self, repo: RepoId) -> Repo:
+        """A repo of this name, whoever asks, for what is told to nobody. MissingError if there is none."""
+        return self._private(repo) if self._is_private(repo) else self.find(repo, None)
+
+    def rooted(self, owner: str, kind: Kind, name: str, root: str) -> Repo | None:
+        """The repo that was opened by the record `root` and was called `name` once, whoever asks; None if it is gone."""
+        repo = RepoId(owner=owner, kind=kind, name=name)
+        found = self._whoever_asks(repo)
+        return found if found and found.root == root else None
+
+    def opened(self, root: str) -> Repo | None:
+        """The repo that the record `root` of some log opened, under whatever name it has now; None if it is gone."""
+        with self.node.reading() as db:
+            repo = commons_view.opened_by(db, root)
+        return self.rooted(repo.owner, repo.kind, repo.name, root) if repo else None
+
+    def is_open(self, root: str) -> bool:
+        """Whether the repo that the record `root` opened is public, and given to everybody."""
+        found = self.opened(root)
+        return found is not None and not found.private and found.gate == "open"
+
+    def named(self, name: str) -> Repo:
+        """The repo that `name` means, whoever asks: a root, or `namespace/name`, with `datasets/` or the like before it if need be.
+
+        MissingError if it is not known here; MalformedError if it is no name, or could mean two repos.
+        """
+        if _ROOT.match(name):
+            found = [self.opened(name)]
+        else:
+            kinds, namespace, last = _parts(name)
+            found = [self._whoever_asks(self.repo_id(kind, namespace, last)) for kind in kinds]
+        known = [repo for repo in found if repo is not None]
+        if len(known) > 1:
+            raise MalformedError(f"{name!r} could be several repos: put {' or '.join(f'{each}/' for each in PLURALS)} before it")
+        if not known:
+            raise MissingError(f"there is no repo {name[:200]!r} here")
+        return known[0]
+
+    def _whoever_asks(self, repo: RepoId) -> Repo | None:
+        try:
+            return self.seen(repo)
+        except MissingError:
+            return None
+
+    # All
+
+    def listed(self, asker: Speaker | None, owner: str | None = None) -> list[RepoId]:
+        """All repos that `asker` may see, or those of one owner, in the order of owner, kind and name."""
+        public = [repo for repo in self._shelves()[0] if owner in (None, repo.owner)]
+        mine = [repo for repo in self._private_ids() if asker and asker.origin == repo.owner and owner in (None, repo.owner)]
+        return sorted([*public, *mine], key=lambda repo: (repo.owner, repo.kind, repo.name))
+
+    def open_repos(self) -> list[Repo]:
+        """All repos that are public, and given to everybody."""
+        found = [self.find(repo, None) for repo in self.listed(None)]
+        return [repo for repo in found if repo.gate == "open"]
+
+    def everything(self) -> Iterator[Repo]:
+        """All repos that there are here, whoever may see them: for upkeep, and for nobody to be told of.
+
+        Private ones come first: one that is published meanwhile comes a second time, and none is passed over.
+        """
+        for each in self._private_ids():
+            with suppress(MissingError):
+                yield self._private(each)
+        self.node.catch_up()
+        with self.node.reading() as db:
+            public = commons_view.shelved(db)
+        yield from filter(None, map(self._public, public.values()))
+
+    def catalogue(self, asker: Speaker | None) -> list[Entry]:
+        """The repos that `asker` may see as searches know them, in no order."""
+        with self.node.reading() as db:
+            stamp = commons_view.stamp_of(db)
+            if self._catalogue is None or self._catalogue[0] != stamp:
+                before = {entry.id: entry for entry in self._catalogue[1]} if self._catalogue else {}
+                now = commons_view.listings(db)  # an entry that is as it was is kept, because it knows its words
+                self._catalogue = (stamp, [old if (old := before.get(entry.id)) == entry else entry for entry in now])
+        mine = [self._private(repo) for repo in self._private_ids() if asker and asker.origin == repo.owner]
+        return [*self._catalogue[1], *map(_entry, mine)]
+
+    # Who may
+
+    def may_read(self, repo: Repo, asker: Speaker | None) -> bool:
+        """Whether the files of a repo that `asker` may see are for `asker` to have, too."""
+        if repo.gate == "open" or (asker is not None and asker.origin == repo.id.owner):
+            return True
+        if asker is None:
+            return False
+        with self.node.private_reading() as db:
+            return gates.status(db, repo.root, asker.origin, asker.person) == "accepted"
+
+    def check_open(self, repo: Repo) -> None:
+        """RefusedError unless a repo is public, and given to everybody."""
+        if repo.private or repo.gate != "open":
+            raise RefusedError(f"{label(repo.id.owner)}/{repo.id.name} is not for everybody, so its files are not handed on")
+
+    # Inside
+
+    def _shelves(self) -> tuple[Mapping[RepoId, commons_view.Shelved], Mapping[RepoId, RepoId]]:
+        """All open repos, and what each of their earlier names leads to; read again once one is opened, renamed or closed."""
+        with self.node.reading() as db:
+            stamp = commons_view.stamp_of(db, *commons_view.NAMING)
+            if self._open is None or self._open[0] != stamp:
+                shelved = commons_view.shelved(db)
+                self._open = (stamp, shelved, commons_view.renamed(shelved))
+            return self._open[1:]
+
+    def _missing(self, repo: RepoId) -> MissingError:
+        """That there is no such repo here, and which public ones of other types are called so."""
+        shelved, name = self._shelves()[0], f"{label(repo.owner)}/{repo.name}"
+        others = [plural for plural, kind in PLURALS.items() if msgspec.structs.replace(repo, kind=kind) in shelved]
+        hint = f". Do you mean {' or '.join(f'{plural}/{name}' for plural in others)}?" if others else ""
+        return MissingError(f"there is no {repo.kind} {name}{hint}")
+
+    def _is_private(self, repo: RepoId) -> bool:
+        return bool(self._drafted(repo))
+
+    def _private(self, repo: RepoId) -> Repo:
+        said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
+        own = [each for each in said if each.record.by == repo.owner]
+        found = fold(repo, own, [each for each in said if each.record.by != repo.owner])
+        if found is None:
+            raise self._missing(repo)
+        found.private = True
+        return found
+
+    def _private_ids(self) -> list[RepoId]:
+        with self.node.private_reading() as db:
+            return [RepoId(owner=by, kind=msgspec.convert(kind, Kind), name=name) for by, kind, name in drafts.repos(db)]
+
+    def _drafted(self, repo: RepoId) -> list[bytes]:
+        with self.node.private_reading() as db:
+            return drafts.entries(db, repo.owner, repo.kind, repo.name)
+
+    def _public(self, shelved: commons_view.Shelved) -> Repo | None:
+        repo, names = shelved.id, {shelved.id.name, *shelved.aliases}
+        size = self.node.view.size(repo.owner)
+        with self.node.reading() as db:
+            key = (repo, commons_view.version(db, repo, names), size)
+            if key in self._repos:
+                self._repos.move_to_end(key)
+                return self._repos[key]
+            pointers = commons_view.pointers(db, repo, names)
+        said = [(each.origin, Said(each.leaf, each.index, self.node.read(entry))) for each, entry in self._entries(pointers)]
+        own = [each for origin, each in said if origin == repo.owner]
+        found = fold(repo, own, [each for origin, each in said if origin != repo.owner])
+        remember(self._repos, key, found, REPOS_KEPT)
+        return found
+
+    def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
+        for pointer in pointers:
+            yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.index)
+
+
+def _entry(repo: Repo) -> Entry:
+    main = repo.branches.get(MAIN)
+    card = repo.revisions[main].commit.card if main else Card()
+    return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private, main or "")
+
+
+def _parts(name: str) -> tuple[list[Kind], str, str]:
+    """The kinds that a repo of this name may have, its namespace, and its name."""
+    before, _, last = name.rpartition("/")
+    plural, slash, rest = before.partition("/")
+    kinds, namespace = ([PLURALS[plural]], rest) if slash and plural in PLURALS else (list(PLURALS.values()), before)
+    if not namespace or not last or before in PLURALS:
+        raise MalformedError(f"{name[:200]!r} is no name of a repo, such as nairobi/words or datasets/nairobi/words")
+    return kinds, namespace, last
+
+
+def remember(kept: OrderedDict[Any, Any], key: object, value: object, most: int) -> None:
+    """Keep a value, and of those that were used longest ago so few that there are at most `most`."""
+    kept[key] = value
+    while len(kept) > most:
+        kept.popitem(last=False)

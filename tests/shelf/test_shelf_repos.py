@@ -1,0 +1,106 @@
+"""Which repos are found, and by whom."""
+
+import pytest
+from meeting import AMINA, KE, SAMI, file, meet, put
+from msgspec.structs import replace
+
+from concord.edges.peer.pull import pull
+from concord.errors import MalformedError, MissingError, RefusedError
+from concord.node import Node
+from concord.pillars.commons import Card
+from concord.shelf import Draft, Shelf
+from concord.testing import NodeSource
+
+
+def test_a_repo_is_found_by_its_root_and_by_whichever_of_its_names(nodes: list[Node], shelf: Shelf) -> None:
+    model = shelf.open(AMINA, "model", "words", private=False)
+    secret = shelf.open(AMINA, "model", "secret", private=True)
+    found = [shelf.named(name).root for name in ("ke/words", f"{KE.origin}/words", "models/ke/words", model.root)]
+    assert found == [model.root] * 4
+    assert shelf.named("ke/secret").root == secret.root
+    assert [repo.root for repo in shelf.open_repos()] == [model.root]
+    dataset = shelf.open(AMINA, "dataset", "words", private=False)
+    with pytest.raises(MalformedError, match="could be several"):
+        shelf.named("ke/words")
+    assert shelf.named("datasets/ke/words").root == dataset.root
+    shelf.move(AMINA, model, "phrases")
+    assert shelf.named("models/ke/words").id.name == "phrases"
+    for name in ("words", "ke/", "/words", "datasets/words", ""):
+        with pytest.raises(MalformedError, match="no name of a repo"):
+            shelf.named(name)
+    for name in ("ke/none", "nobody/words", "9f" * 32):
+        with pytest.raises(MissingError):
+            shelf.named(name)
+    shelf.check_open(model)
+    shelf.configure(AMINA, dataset, "manual")
+    for repo in (secret, shelf.named(dataset.root)):
+        with pytest.raises(RefusedError, match="not for everybody"):
+            shelf.check_open(repo)
+
+
+def test_a_private_repo_is_nobody_elses(nodes: list[Node], shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    put(shelf, repo, "a")
+    sizes = [nodes[0].holdings.tree(KE.origin).size, nodes[0].view.size(KE.origin)]
+    for asker in (None, SAMI):
+        with pytest.raises(MissingError) as hidden:
+            shelf.find(repo.id, asker)
+        with pytest.raises(MissingError) as never:
+            shelf.find(replace(repo.id, name="never"), asker)
+        assert str(hidden.value).replace("secret", "never") == str(never.value)
+        assert shelf.listed(asker) == []
+    assert shelf.listed(AMINA) == [repo.id]
+    pull(nodes[1], NodeSource(nodes[0]))
+    assert [nodes[1].holdings.tree(KE.origin).size, nodes[1].view.size(KE.origin)] == sizes
+
+
+def test_the_root_of_a_repo_stays(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    moved = shelf.move(AMINA, repo, "better")
+    public = shelf.publish(AMINA, moved)
+    assert repo.root == moved.root == public.root
+    assert shelf.rooted(KE.origin, "model", "secret", repo.root) == public
+    assert shelf.rooted(KE.origin, "model", "secret", "0" * 64) is None
+    assert shelf.rooted(KE.origin, "model", "never", repo.root) is None
+
+
+def test_the_catalogue_has_the_newest_card_likes_and_names(nodes: list[Node], shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    assert [each.card for each in shelf.catalogue(None)] == [Card()]
+    for version in ("old", "new"):
+        card = Card(license=version, tags=(version, "speech"), languages=("sw",), base=("a/b",), datasets=("c/d",))
+        shelf.commit(AMINA, repo, Draft("main", "Card", put=[file("README.md", version.encode())], card=card))
+    thread = shelf.discuss(AMINA, repo, "Try", "", pull=True)
+    shelf.commit(AMINA, repo, Draft(thread.ref, "Other", put=[file("x")], card=Card(license="proposed")))
+    meet(nodes)
+    other = Shelf(nodes[1])
+    other.like(SAMI, other.find(repo.id, None), liked=True)
+    shelf.move(AMINA, repo, "better")
+    meet(nodes)
+    (found,) = shelf.catalogue(None)
+    assert (found.id.name, found.card, found.likes) == ("better", card, 1)
+    other.like(SAMI, other.find(found.id, None), liked=False)
+    assert [each.likes for each in other.catalogue(None)] == [0]
+    shelf.close(AMINA, shelf.find(found.id, None))
+    shelf.open(AMINA, "model", "better", private=False)
+    assert [(each.likes, each.card) for each in shelf.catalogue(None)] == [(0, Card())]
+    shelf.close(AMINA, shelf.find(found.id, None))
+    assert shelf.catalogue(None) == []
+
+
+def test_a_private_repo_is_in_the_catalogue_of_its_owner_only(shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    shelf.commit(AMINA, repo, Draft("main", "Card", put=[file("README.md")], card=Card(license="mit")))
+    assert shelf.catalogue(None) == shelf.catalogue(SAMI) == []
+    assert [(each.id.name, each.private, each.card.license) for each in shelf.catalogue(AMINA)] == [("secret", True, "mit")]
+
+
+def test_upkeep_sees_all_repos_of_all_members(shelf: Shelf) -> None:
+    named = {"public": False, "private": True, "later": True}
+    for name, private in named.items():
+        shelf.open(AMINA, "model", name, private=private)
+    found = iter(shelf.everything())
+    first = next(found)
+    assert first.private
+    shelf.publish(AMINA, shelf.find(replace(first.id, name="later"), AMINA))
+    assert {first.id.name, *(each.id.name for each in found)} == set(named)
