@@ -10,7 +10,7 @@ from hashlib import sha256
 import pytest
 
 from concord.config import Settings
-from concord.edges.peer import fetch
+from concord.edges.peer import tries
 from concord.edges.peer.pull import pull
 from concord.errors import BusyError, ForgedError, MalformedError, MissingError, UnreachableError
 from concord.ledger.blobs import Hold
@@ -34,7 +34,7 @@ DAY = 86_400
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PAUSE", 0.001)
+    monkeypatch.setattr(tries, "PAUSE", 0.001)
     monkeypatch.setattr(couriers, "AGAIN", 0)
 
 

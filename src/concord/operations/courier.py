@@ -18,9 +18,10 @@ from functools import partial
 from threading import BoundedSemaphore, Condition, Lock, Thread
 
 from concord.config import Settings
-from concord.edges.peer.fetch import WAIT, Fetch, How, fetch_whole
+from concord.edges.peer.fetch import WAIT, Fetch, How
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import HttpSource, Source
+from concord.edges.peer.whole import fetch_whole
 from concord.errors import BusyError, ConcordError, DamagedError, MissingError, UnreachableError
 from concord.node import Node
 from concord.pillars.commons import File, Repo

@@ -11,7 +11,7 @@ import pytest
 from asking import Person, failure, file, large
 from starlette.testclient import TestClient
 
-from concord.edges.peer import fetch
+from concord.edges.peer import tries
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import FolderSource
 from concord.errors import DamagedError, RefusedError
@@ -33,7 +33,7 @@ CARD = b"---\nlicense: mit\n---\n# Words\nof another node\n"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PAUSE", 0.001)
+    monkeypatch.setattr(tries, "PAUSE", 0.001)
     monkeypatch.setattr(couriers, "AGAIN", 0)
 
 

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from concord.config import Settings
 from concord.edges.peer import bundle as bundles
-from concord.edges.peer import fetch as fetching
-from concord.edges.peer import wants
+from concord.edges.peer import units, wants
 from concord.edges.peer.bundle import BundleSource, Exported, export
 from concord.edges.peer.content import file_path, map_path
 from concord.edges.peer.pull import pull
@@ -450,7 +449,7 @@ asked: list[str] = []
 def test_any_web_server_serves_an_unzipped_bundle_even_one_that_knows_no_ranges(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "UNIT", 100_000)
+    monkeypatch.setattr(units, "UNIT", 100_000)
     asked.clear()
     digest = pair.share(ONE)
     small = pair.share(b"# Words\n", "README.md", large=False)

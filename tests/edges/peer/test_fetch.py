@@ -1,6 +1,5 @@
 """Files from several peers at once: whatever breaks, lies or waits, the same bytes, and none asked for twice."""
 
-import os
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -8,28 +7,24 @@ from threading import Thread
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sharing import World, source, stream
 
 from concord.edges.peer import fetch as fetching
+from concord.edges.peer import tries, units
 from concord.edges.peer.content import Shared, find
-from concord.edges.peer.fetch import Fetch, How, fetch_whole
+from concord.edges.peer.fetch import Fetch, How
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import FolderSource
+from concord.edges.peer.whole import fetch_whole
 from concord.errors import ConcordError, ForgedError, MissingError, UnreachableError
 from concord.ledger.blobs import Blobs, Hold
 from concord.ledger.chunks import Chunks
-from concord.pillars.commons import File, Repo
-from concord.shelf import Draft, Shelf
-from concord.testing import NOW, NodeSource, everything, make_member, make_organisation, states
+from concord.shelf import Shelf
+from concord.testing import NOW, NodeSource, states
 from concord.testing.lines import Line
 from concord.xet.hashes import spell, unspell
 from concord.xet.packing import Scheme
 from concord.xet.xorb import Header
-
-KE = make_member("ke")
-
-
-def stream(size: int, seed: str) -> bytes:
-    return b"".join(sha256(b"%s/%d" % (seed.encode(), number)).digest() for number in range(-(-size // 32)))[:size]
 
 
 def flipped(content: bytes, *places: int) -> bytes:
@@ -41,31 +36,6 @@ def flipped(content: bytes, *places: int) -> bytes:
 
 ONE = stream(700_000, "one")
 TWO = flipped(ONE, 300_000)
-
-
-class World:
-    """A node that shares a repo, and what its files cost as stored."""
-
-    def __init__(self) -> None:
-        (self.node,) = make_organisation([[KE]])
-        self.me = everything(KE.origin)
-        self.shelf = Shelf(self.node)
-        self.repo = self.shelf.open(self.me, "model", "words", private=False)
-
-    def share(self, content: bytes, repo: Repo | None = None, path: str = "w.bin") -> Wanted:
-        repo = repo or self.repo
-        digest, size = self.shelf.content.take([content], sha256(content).hexdigest(), 1 << 30)
-        self.shelf.content.give(repo, [digest])
-        file = File(path=path, size=size, sha256=digest, xet=self.shelf.content.xet(digest))
-        self.shelf.commit(self.me, repo, Draft("main", "Share", put=[file]))
-        return Wanted(repo.root, digest, size, file.xet)
-
-    def stored(self, wanted: Wanted, known: Wanted | None = None) -> int:
-        """Bytes that the chunks of a file take as stored, but for those of another."""
-        chunks = self.node.chunks
-        listing = dict.fromkeys(chunk for chunk, _ in chunks.listing(wanted.xet))
-        have = {chunk for chunk, _ in chunks.listing(known.xet)} if known else set()
-        return sum(len(chunks.stored(chunk)) for chunk in listing if chunk not in have)
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +61,10 @@ def chunks(tmp_path: Path) -> Chunks:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no test waits for long."""
-    monkeypatch.setattr(fetching, "PAUSE", 0.001)
-    monkeypatch.setattr(fetching, "STEP", 0.01)
-    monkeypatch.setattr(fetching, "STALL", 60)  # a machine that is busy is no source that is silent
-    monkeypatch.setattr(fetching, "SLOWER", 1e9)
-
-
-def source(world: World, **more: object) -> Line:
-    return Line(NodeSource(world.node), **more)
+    monkeypatch.setattr(tries, "PAUSE", 0.001)
+    monkeypatch.setattr(tries, "STEP", 0.01)
+    monkeypatch.setattr(units, "STALL", 60)  # a machine that is busy is no source that is silent
+    monkeypatch.setattr(units, "SLOWER", 1e9)
 
 
 def run(chunks: Chunks, wanted: Wanted, *sources: Line, **how: object) -> Fetch:
@@ -173,7 +139,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_chunk_loses_nothing(world: 
 def test_two_sources_share_the_work_and_one_that_dies_leaves_it_to_the_other(
     world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "UNIT", 100_000)
+    monkeypatch.setattr(units, "UNIT", 100_000)
     wanted = world.share(stream(2_000_000, "shared"))
 
     class Dying(Line):
@@ -189,8 +155,8 @@ def test_two_sources_share_the_work_and_one_that_dies_leaves_it_to_the_other(
 
 
 def test_who_is_silent_loses_its_work_to_who_is_not(world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "UNIT", 1)
-    monkeypatch.setattr(fetching, "STALL", 0.3)
+    monkeypatch.setattr(units, "UNIT", 1)
+    monkeypatch.setattr(units, "STALL", 0.3)
     silent, quick = source(world, wait=2.0, name="silent"), source(world, name="quick")
     wanted = world.share(stream(600_000, "waiting"))
     fetch = run(chunks, wanted, quick, silent)
@@ -382,31 +348,3 @@ def test_what_is_not_taken_whole_is_taken_by_its_chunks(world: World, chunks: Ch
     assert content(chunks, first) == a
     assert line.sent["xorbs"] < 250_000
     assert mine is not None
-
-
-# Whole
-
-
-def test_a_small_file_goes_on_where_it_was_cut(world: World, tmp_path: Path) -> None:
-    text = os.urandom(50_000)
-    kept = world.shelf.keep(world.repo, "a.txt", text)
-    wanted = Wanted(world.repo.root, kept.sha256, kept.size)
-    blobs = Blobs(tmp_path / "blobs")
-    line = source(world, breaks=[10_000, 1, 0, 20_000])
-    fetch_whole(blobs, wanted, [line])
-    assert b"".join(blobs.get(kept.sha256)) == text
-    assert line.sent["file"] == len(text)
-    empty = world.shelf.keep(world.repo, "empty", b"")
-    fetch_whole(blobs, Wanted(world.repo.root, empty.sha256, 0), [source(world)])
-    assert blobs.have(empty.sha256)
-
-
-def test_a_small_file_that_is_forged_is_asked_of_somebody_else(world: World, tmp_path: Path) -> None:
-    kept = world.shelf.keep(world.repo, "b.txt", b"honest words")
-    wanted = Wanted(world.repo.root, kept.sha256, kept.size)
-    forger = source(world, forge=lambda path, place: place in (-1, 3))
-    blobs = Blobs(tmp_path / "blobs")
-    with pytest.raises(ForgedError):
-        fetch_whole(blobs, wanted, [forger])
-    fetch_whole(blobs, wanted, [forger, source(world)])
-    assert b"".join(blobs.get(kept.sha256)) == b"honest words"

@@ -1,0 +1,40 @@
+"""Fetching a file whole, as one stream: how small files come, of which nobody has a map."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from concord.edges.peer import tries
+from concord.edges.peer.content import file_path
+from concord.edges.peer.plan import Wanted
+from concord.edges.peer.source import Source
+from concord.errors import BusyError, ConcordError, ForgedError, MalformedError, MissingError, UnreachableError
+from concord.ledger.blobs import Blobs
+
+
+def fetch_whole(blobs: Blobs, wanted: Wanted, sources: Sequence[Source]) -> None:
+    """Fetch a file whole, from where an earlier try was cut, into a blob. The errors are those of `Fetch.run`."""
+    errors = list[ConcordError]()
+    for source in sources:
+        try:
+            tries.again(partial(_receive, blobs, wanted, source))
+        except (UnreachableError, MissingError, ForgedError, MalformedError) as e:
+            errors.append(e)
+        else:
+            return
+    raise tries.worst(errors, wanted)
+
+
+def _receive(blobs: Blobs, wanted: Wanted, source: Source) -> None:
+    path, start = file_path(wanted.root, wanted.sha256), blobs.received(wanted.sha256, wanted.size)
+    try:
+        blobs.receive(wanted.sha256, source.part(path, start, wanted.size), wanted.size)
+    except ForgedError:
+        if not start:
+            raise
+        blobs.receive(wanted.sha256, source.part(path, 0, wanted.size), wanted.size)
+    except BusyError:
+        time.sleep(tries.STEP)
+        raise UnreachableError(f"{wanted.sha256} is being received already") from None
+    if blobs.received(wanted.sha256, wanted.size) or not blobs.have(wanted.sha256):
+        raise UnreachableError(f"{source.name} sent less than it has")
