@@ -23,7 +23,6 @@ REPO = "bench/large"
 FILE = "large.bin"
 PATH = f"{REPO}/resolve/main/{FILE}"
 MISSING = "(not installed)"
-UNMEASURED = "not measured: it takes curl, and what make clients prepares"
 
 
 @dataclass(frozen=True)

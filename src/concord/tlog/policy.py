@@ -66,14 +66,6 @@ def safe_quorum(witnesses: int) -> int:
     return 1 + 2 * witnesses // 3 if witnesses else 0
 
 
-def k_of(logs: Iterable[VerifierKey], witnesses: Iterable[VerifierKey], k: int) -> Policy:
-    """The policy that any `k` of `witnesses` suffice for any of `logs`. With k = 0 none is needed."""
-    named = {f"w{number}": key for number, key in enumerate(witnesses, 1)}
-    if k == 0:
-        return Policy(tuple(logs), named)
-    return Policy(tuple(logs), named, {"enough": Group(k, tuple(named))}, "enough")
-
-
 def accept(policy: Policy, signed: Note) -> Accepted:
     """The checkpoint in `signed`, if `policy` holds. ForgedError says what is missing."""
     checkpoint = checkpoints.open_note(signed, policy.logs)

@@ -37,7 +37,6 @@ ZERO = bytes(HASH_SIZE)
 
 CHILDREN_MAX = 9
 CHILDREN_MIN = 3  # of a group that ends with a hash, and not with the level
-MARKED_EVERY = 1024  # one chunk hash in so many is asked for when a client looks for what a server has
 
 
 def chunk_hash(content: bytes | memoryview) -> bytes:
@@ -72,11 +71,6 @@ def file_hash_of(root: bytes) -> bytes:
 def range_hash(hashes: bytes) -> bytes:
     """The hash over the chunk hashes of one term, one after the other."""
     return blake3(hashes, key=RANGE_KEY).digest()
-
-
-def is_marked(chunk: bytes) -> bool:
-    """Whether clients ask for this chunk when they look for what a server has."""
-    return int.from_bytes(chunk[24:], "little") % MARKED_EVERY == 0
 
 
 def spell(raw: bytes) -> str:

@@ -19,7 +19,6 @@ from concord.shelf import Shelf
 
 LATEST = 10  # records of a member
 PER_PAGE = 50
-PEOPLE_MAX = 50  # whom a member's page names
 ABOUT_MAX = 3000  # characters that it shows of what the member says of itself
 GROUPS = ("ldc", "lldc", "sids")
 FILTERS = ("region", "standing", "country")

@@ -29,7 +29,6 @@ TEXT_MAX = 45_000  # bytes of markup that the lines of a text, or the cells of a
 IMAGE_MAX = 4 << 20  # bytes of a picture that a page loads by itself
 ROWS_MAX, COLUMNS_MAX, CELL_MAX = 50, 30, 200  # of a table; characters of a cell
 NOTEBOOK_MAX = 1 << 20  # bytes of a notebook that is read
-METADATA_MAX = 30  # entries that a safetensors file says of itself
 PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 SOUNDS = ((b"fLaC", "audio/flac"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"\xff\xfb", "audio/mpeg"))
 HEAD = 16  # bytes by which a picture or a sound is known
