@@ -21,7 +21,6 @@ KindOption = Annotated[str | None, typer.Option("--type", metavar="KIND", help="
 MemberOption = Annotated[str | None, typer.Option("--member", metavar="ORIGIN", help="Only of this member.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 COLUMNS = ["type", "repo", "license", "task", "languages", "changed", "likes"]
-KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 COMMITS_SHOWN = 5
 FILES_SHOWN = 20
 CARD_SHOWN = 2000  # characters of a card
@@ -108,6 +107,7 @@ def find(shell: Shell, shelf: "Shelf", name: str, kind: str | None = None) -> "R
 def split(name: str, kind: str | None) -> tuple[Any, str, str]:
     """Kind, namespace (may be empty) and name of a repo as it is written. MalformedError if it is none."""
     from concord.errors import MalformedError
+    from concord.pillars.commons.records import KINDS
 
     first, _, rest = name.partition("/")
     said, wanted = KINDS.get(first) if rest else None, _kind(kind)
@@ -129,6 +129,7 @@ def asker(shell: Shell, node: "Node", owner: str) -> "Speaker | None":
 
 def _kind(kind: str | None) -> str | None:
     from concord.errors import MalformedError
+    from concord.pillars.commons.records import KINDS
 
     if kind not in (None, *KINDS.values()):
         raise MalformedError(f"there is no type {kind!r}; there are model, dataset and space")

@@ -17,7 +17,7 @@ from concord.ledger.identity import label
 from concord.node import Node
 from concord.pillars.commons import Card, Repo, RepoId, Said, fold
 from concord.pillars.commons import view as commons_view
-from concord.pillars.commons.records import Kind
+from concord.pillars.commons.records import KINDS, Kind
 from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.search import Entry
 from concord.private import drafts, gates
@@ -26,7 +26,6 @@ from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
 
 REPOS_KEPT = 64
-PLURALS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
 _ROOT = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -104,7 +103,7 @@ class Finder:
             found = [self._whoever_asks(self.repo_id(kind, namespace, last)) for kind in kinds]
         known = [repo for repo in found if repo is not None]
         if len(known) > 1:
-            raise MalformedError(f"{name!r} could be several repos: put {' or '.join(f'{each}/' for each in PLURALS)} before it")
+            raise MalformedError(f"{name!r} could be several repos: put {' or '.join(f'{each}/' for each in KINDS)} before it")
         if not known:
             raise MissingError(f"there is no repo {name[:200]!r} here")
         return known[0]
@@ -182,7 +181,7 @@ class Finder:
     def _missing(self, repo: RepoId) -> MissingError:
         """That there is no such repo here, and which public ones of other types are called so."""
         shelved, name = self._shelves()[0], f"{label(repo.owner)}/{repo.name}"
-        others = [plural for plural, kind in PLURALS.items() if msgspec.structs.replace(repo, kind=kind) in shelved]
+        others = [plural for plural, kind in KINDS.items() if msgspec.structs.replace(repo, kind=kind) in shelved]
         hint = f". Do you mean {' or '.join(f'{plural}/{name}' for plural in others)}?" if others else ""
         return MissingError(f"there is no {repo.kind} {name}{hint}")
 
@@ -236,8 +235,8 @@ def _parts(name: str) -> tuple[list[Kind], str, str]:
     """The kinds that a repo of this name may have, its namespace, and its name."""
     before, _, last = name.rpartition("/")
     plural, slash, rest = before.partition("/")
-    kinds, namespace = ([PLURALS[plural]], rest) if slash and plural in PLURALS else (list(PLURALS.values()), before)
-    if not namespace or not last or before in PLURALS:
+    kinds, namespace = ([KINDS[plural]], rest) if slash and plural in KINDS else (list(KINDS.values()), before)
+    if not namespace or not last or before in KINDS:
         raise MalformedError(f"{name[:200]!r} is no name of a repo, such as nairobi/words or datasets/nairobi/words")
     return kinds, namespace, last
 

@@ -26,11 +26,11 @@ from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.edition import Edition
 from concord.pillars.commons.licence import Licence
 from concord.pillars.commons.openness import Component, Openness
+from concord.pillars.commons.records import KINDS
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
 from concord.shelf import Shelf
 
-KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 CLASSES = {1: "I", 2: "II", 3: "III"}
 
 
@@ -66,7 +66,7 @@ class Commons:
         if kind is None:
             raise MissingError(f"there are models, datasets and spaces, and no {words['kinds'][:40]!r}")
         owner = reading.resolve(self._node, words["member"])
-        repo = self._shelf.find(RepoId(owner=owner, kind=kind, name=words["name"]), asker)  # type: ignore[arg-type]
+        repo = self._shelf.find(RepoId(owner=owner, kind=kind, name=words["name"]), asker)
         return asker, repo, repo.find(request.query_params.get("revision") or MAIN)
 
     def _address(self, request: Request) -> str:

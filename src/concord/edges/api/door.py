@@ -13,7 +13,7 @@ from starlette.routing import Route
 import concord
 from concord import reading
 from concord.edges import access, bodies
-from concord.edges.api.commons import KINDS, Commons
+from concord.edges.api.commons import Commons
 from concord.edges.api.shapes import (
     CommunityShape,
     ErrorShape,
@@ -38,6 +38,7 @@ from concord.ledger.statements import LEDGER
 from concord.ledger.view import State
 from concord.node import PILLARS, Node, kind_of
 from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.records import KINDS
 from concord.pillars.commons.view import Gathering
 from concord.reading import Filter, Found, Place
 from concord.tlog.spelling import base64, decimal

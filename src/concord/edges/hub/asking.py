@@ -18,12 +18,9 @@ from concord.ledger.pillar import Role
 from concord.node import Node
 from concord.passports import Passports
 from concord.pillars.commons import Repo, RepoId, Revision
-from concord.pillars.commons.records import Kind
+from concord.pillars.commons.records import KINDS, PREFIXES, Kind
 from concord.private.people import Speaker
 from concord.shelf import Courier, Shelf
-
-KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}
-PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
 Shape = TypeVar("Shape")
 

@@ -7,14 +7,14 @@ from typing import Any
 from starlette.responses import Response
 
 from concord.edges.hub import weights
-from concord.edges.hub.asking import KINDS, Ask, answer
+from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.failures import AbsentError
 from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling
 from concord.edges.hub.shapes import tags as tags_of
 from concord.errors import MalformedError, MissingError
 from concord.pillars.commons import Card, Repo, Revision
-from concord.pillars.commons.records import Kind
+from concord.pillars.commons.records import KINDS, Kind
 from concord.pillars.commons.search import Entry
 from concord.private.people import Speaker
 from concord.reading import resolve

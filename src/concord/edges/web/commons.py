@@ -16,13 +16,12 @@ from concord.errors import ConcordError, MalformedError
 from concord.ledger.pillar import Role
 from concord.measuring import Measures
 from concord.pillars.commons.measure import LARGEST, MEMORIES, SIZES
-from concord.pillars.commons.records import RepoId
+from concord.pillars.commons.records import PLURALS, Kind, RepoId
 from concord.pillars.commons.search import FACETS, SORTS, Entry, Question, search
 from concord.shelf import Shelf
 
 PER_PAGE = 25
 CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are most frequent
-KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}  # what each kind is called in an address
 OPENNESS_WORDS = {"1": "class I", "2": "class II", "3": "class III", "none": "no class yet"}
 MEMBER_MAX = 8  # repos that a member's page names
 HOME_MAX = 5  # repos that the first page names
@@ -64,11 +63,11 @@ def ask_new(page: Page, _: Shelf) -> Response:
 def open_new(page: Page, shelf: Shelf, sent: Sent) -> Response:
     """Open a repo."""
     speaker, fields = page.require(), sent.fields
-    kind = next((each for each in KINDS if each == fields.get("kind")), None)
+    kind = next((each for each in PLURALS if each == fields.get("kind")), None)
     try:
         if kind is None:
             raise MalformedError("choose a model, a dataset or code")
-        repo = shelf.open(speaker, kind, fields.get("name", "").strip(), private="private" in fields)  # type: ignore[arg-type]
+        repo = shelf.open(speaker, kind, fields.get("name", "").strip(), private="private" in fields)
     except ConcordError as e:
         return page.render("repo-new.html", 400, wrong=str(e), sent=fields, may_open=may_open(page))
     return page.redirect(address(page, repo.id))
@@ -85,7 +84,7 @@ def of_member(page: Page, shelf: Shelf, origin: str) -> dict[str, Any]:
     """The repos of a member: the newest as rows, and how many of each kind there are."""
     mine = [entry for entry in shelf.catalogue(page.speaker) if entry.id.owner == origin]
     counts = Counter(str(entry.id.kind) for entry in mine)
-    kinds = [(kind, plural, counts[kind]) for kind, plural in KINDS.items() if counts[kind]]
+    kinds = [(kind, plural, counts[kind]) for kind, plural in PLURALS.items() if counts[kind]]
     return {"rows": _newest(page, mine, MEMBER_MAX), "counts": kinds}
 
 
@@ -109,17 +108,17 @@ def row(page: Page, entry: Entry) -> dict[str, Any]:
 
 def address(page: Page, repo: RepoId, part: str = "", **query: str) -> str:
     """Where a page about a repo is."""
-    found = f"/commons/{KINDS[repo.kind]}/{page.log_name(repo.owner)}/{repo.name}{'/' if part else ''}{part}"
+    found = f"/commons/{PLURALS[repo.kind]}/{page.log_name(repo.owner)}/{repo.name}{'/' if part else ''}{part}"
     return f"{found}?{urlencode(query)}" if query else found
 
 
-def known(page: Page, shelf: Shelf, name: str, kind: str = "model") -> str | None:
+def known(page: Page, shelf: Shelf, name: str, kind: Kind = "model") -> str | None:
     """Where the repo is that a card calls `member/name`, if it is one that this reader may see."""
     namespace, slash, rest = name.partition("/")
     if not slash:
         return None
     try:
-        repo = shelf.repo_id(kind, page.origin_of(namespace) if namespace else "", rest)  # type: ignore[arg-type]
+        repo = shelf.repo_id(kind, page.origin_of(namespace) if namespace else "", rest)
         return address(page, shelf.find(replace(repo, kind=kind), page.speaker).id)
     except ConcordError:
         return None

@@ -21,6 +21,7 @@ from concord.edges.web.page import Page
 from concord.errors import ConcordError, MalformedError, MissingError, RefusedError
 from concord.pillars.commons import RepoId
 from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.records import KINDS, PREFIXES, Kind
 from concord.pillars.commons.view import Gathering
 from concord.private.people import Speaker
 from concord.reading import find_record, well_cosigned
@@ -133,14 +134,14 @@ def address(page: Page, by: str, name: str) -> str:
     return f"/commons/communities/{page.log_name(by)}/{name}"
 
 
-def named(text: str) -> list[tuple[str, str, str]]:
+def named(text: str) -> list[tuple[Kind, str, str]]:
     """The repos that a form names, one a line: kind, member and name. MalformedError for a line that names none."""
     return [_one(line.strip()) for line in text.splitlines() if line.strip()]
 
 
-def _one(line: str) -> tuple[str, str, str]:
+def _one(line: str) -> tuple[Kind, str, str]:
     parts = urlsplit(line).path.strip("/").removeprefix("commons/").split("/")
-    kind = next((kind for kind, kinds in commons.KINDS.items() if kinds == parts[0]), None)
+    kind = KINDS.get(parts[0])
     parts = parts[1:] if kind else parts
     if len(parts) < 2 or not all(parts[:2]):
         raise MalformedError(f"{line[:100]!r} is no repo: say member/name, with datasets/ or spaces/ before it if it is one")
@@ -149,8 +150,7 @@ def _one(line: str) -> tuple[str, str, str]:
 
 def _spelled(page: Page, repo: RepoId) -> str:
     """A repo as the form has it."""
-    kind = "" if repo.kind == "model" else f"{commons.KINDS[repo.kind]}/"
-    return f"{kind}{page.log_name(repo.owner)}/{repo.name}"
+    return f"{PREFIXES[repo.kind]}{page.log_name(repo.owner)}/{repo.name}"
 
 
 def _named(page: Page, shelf: Shelf) -> Gathering:
@@ -182,9 +182,9 @@ def _said(page: Page, shelf: Shelf, speaker: Speaker, name: str, sent: Sent, fou
     return page.redirect(address(page, made.by, made.name))
 
 
-def _repo(page: Page, kind: str, member: str, name: str) -> RepoId:
+def _repo(page: Page, kind: Kind, member: str, name: str) -> RepoId:
     try:
-        return RepoId(owner=page.origin_of(member), kind=kind, name=name)  # type: ignore[arg-type]
+        return RepoId(owner=page.origin_of(member), kind=kind, name=name)
     except MissingError as e:
         raise MissingError(f"{member[:60]}/{name[:96]}: {e}") from e
 

@@ -18,6 +18,7 @@ from concord.passports import Passports
 from concord.pillars.commons import Changes, Comment, File, Repo, RepoId, Revision, Said, Settle, Thread, Tree
 from concord.pillars.commons import card as cards
 from concord.pillars.commons.passport import Passport
+from concord.pillars.commons.records import KINDS, Kind
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
 from concord.shelf import Shelf, pull_requests
@@ -114,10 +115,10 @@ class Compared:
 def find(page: Page, shelf: Shelf) -> Here:
     """What the address names. MissingError if it is nothing, or nothing for this reader."""
     params = page.request.path_params
-    kind = next((kind for kind, kinds in commons.KINDS.items() if kinds == params["kinds"]), None)
+    kind = KINDS.get(params["kinds"])
     if kind is None:
         raise MissingError("there is nothing at this address")
-    repo_id = RepoId(owner=page.origin_of(params["member"]), kind=kind, name=params["name"])  # type: ignore[arg-type]
+    repo_id = RepoId(owner=page.origin_of(params["member"]), kind=kind, name=params["name"])
     repo = shelf.find(repo_id, page.speaker)
     asked = page.request.query_params.get("revision", "")
     if asked in ("", MAIN):
@@ -444,5 +445,6 @@ def _lineage(here: Here) -> list[tuple[str, str, str | None]]:
     card = here.revision.commit.card if here.revision else None
     if card is None:
         return []
-    named = [("base", name, "model") for name in card.base] + [("dataset", name, "dataset") for name in card.datasets[:20]]
+    named: list[tuple[str, str, Kind]] = [("base", name, "model") for name in card.base]
+    named += [("dataset", name, "dataset") for name in card.datasets[:20]]
     return [(what, name, commons.known(here.page, here.shelf, name, kind)) for what, name, kind in named]

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-PREFIX = {"model": "", "dataset": "datasets/", "space": "spaces/"}  # of each kind, in the addresses of the Hub
+from concord.pillars.commons.records import PREFIXES, Kind
+
 READERS = {"csv": "read_csv", "tsv": "read_csv", "parquet": "read_parquet", "jsonl": "read_json"}
 TASKS = frozenset(
     (
@@ -39,7 +40,7 @@ class Subject:
 
     address: str
     name: str
-    kind: str
+    kind: Kind
     revision: str
     paths: tuple[str, ...] = ()
     library: str = ""
@@ -96,7 +97,7 @@ def _tables(of: Subject) -> Iterator[Way]:
     if path is None:
         return
     ending = path.rpartition(".")[2].lower()
-    address = json.dumps(f"hf://{PREFIX[of.kind]}{of.name}@{of.revision}/{path}", ensure_ascii=False)
+    address = json.dumps(f"hf://{PREFIXES[of.kind]}{of.name}@{of.revision}/{path}", ensure_ascii=False)
     more = {"tsv": ', sep="\\t"', "jsonl": ", lines=True"}.get(ending, "")
     yield Way("pandas", f"import pandas as pd\n\nrows = pd.{READERS[ending]}({address}{more})")
 
@@ -107,17 +108,17 @@ def _anything(of: Subject) -> Iterator[Way]:
     yield Way("huggingface_hub", f"from huggingface_hub import snapshot_download\n\nfolder = snapshot_download(\n{code})")
     if of.paths:
         path = next((path for path in of.paths if path == "README.md"), of.paths[0])
-        url = f"{of.address}/{PREFIX[of.kind]}{of.name}/resolve/{of.revision}/{quote(path)}"
+        url = f"{of.address}/{PREFIXES[of.kind]}{of.name}/resolve/{of.revision}/{quote(path)}"
         yield Way("curl", f"curl -L -C - -O {shlex.quote(url)}")
-    lfs = shlex.quote(f"{of.address}/{PREFIX[of.kind]}{of.name}.git/info/lfs")
+    lfs = shlex.quote(f"{of.address}/{PREFIXES[of.kind]}{of.name}.git/info/lfs")
     yield Way("git-lfs", f"git config lfs.url \\\n  {lfs}")
     yield Way("concord", pulled(of.kind, of.name))
 
 
-def pulled(kind: str, name: str) -> str:
+def pulled(kind: Kind, name: str) -> str:
     """How its files are pulled and then checked without a network: commands of Concord."""
     member = name.partition("/")[0]
-    pull = f"concord pull {PREFIX[kind]}{name} --local-dir FOLDER"
+    pull = f"concord pull {PREFIXES[kind]}{name} --local-dir FOLDER"
     return f"{pull}\nconcord log policy {member} -o {member}.policy\nconcord verify ./FOLDER --policy {member}.policy"
 
 

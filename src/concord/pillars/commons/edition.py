@@ -20,12 +20,11 @@ from urllib.parse import quote
 
 from concord.pillars.commons.lineage import Key, Lineage
 from concord.pillars.commons.passport import Passport, issue
-from concord.pillars.commons.records import Card, RepoId
+from concord.pillars.commons.records import PLURALS, PREFIXES, Card, RepoId
 from concord.pillars.commons.repo import Revision
 from concord.pillars.commons.tree import File, Tree
 
 LATEST = 253_402_300_799  # POSIX seconds: the end of the year 9999, the last that formats can write
-_KINDS = {"model": ("", "models"), "dataset": ("datasets/", "datasets"), "space": ("spaces/", "spaces")}
 
 
 def _nothing() -> Passport:
@@ -87,10 +86,10 @@ class Edition:
 
     def link(self, path: str) -> str:
         """Where a file is."""
-        where = f"{self.address}/{_KINDS[self.repo.kind][0]}{quote(self.name)}/resolve/{self.revision.oid}/" if self.address else ""
+        where = f"{self.address}/{PREFIXES[self.repo.kind]}{quote(self.name)}/resolve/{self.revision.oid}/" if self.address else ""
         return where + quote(path)
 
     def page(self, part: str = "") -> str | None:
         """A page about it, if the address of the node is known."""
-        there = f"{self.address}/commons/{_KINDS[self.repo.kind][1]}/{quote(self.name)}{'/' if part else ''}{part}"
+        there = f"{self.address}/commons/{PLURALS[self.repo.kind]}/{quote(self.name)}{'/' if part else ''}{part}"
         return f"{there}?revision={self.revision.oid}" if self.address else None

@@ -13,6 +13,9 @@ from concord.ledger.record import Detached, Digest, Language, Line, Name, Origin
 from concord.pillars.commons.tree import File, Path
 
 Kind = Literal["model", "dataset", "space"]
+KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}  # by what they are called in an address
+PLURALS: dict[Kind, str] = {kind: plural for plural, kind in KINDS.items()}
+PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}  # of what repos are called
 RepoName = Annotated[
     str,
     Meta(
