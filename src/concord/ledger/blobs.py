@@ -29,7 +29,7 @@ import msgspec
 
 from concord.errors import BusyError, DamagedError, ErasedError, ForgedError, HeldError, MalformedError, MissingError, TooLargeError
 from concord.ledger.record import Count, Detached, Line, Media, Part, Time
-from concord.ledger.storage.files import TEMPORARY, told
+from concord.ledger.storage.files import TEMPORARY, sync, told
 
 PIECE = 1 << 20  # bytes read or written at a time
 SALT_SIZE = 32
@@ -285,7 +285,7 @@ class Blobs:
             path.unlink()
             raise ForgedError(f"what came as blob {digest} is something else")
         path.replace(self._path(digest))
-        _sync(path.parent)
+        sync([path.parent])
 
     @contextmanager
     def _temporary(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -306,9 +306,9 @@ class Blobs:
         target = self._path(digest, suffix)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
-            _sync(self.root)
+            sync([self.root])
         path.replace(target)
-        _sync(target.parent)
+        sync([target.parent])
 
 
 def _append(file: BinaryIO, pieces: Iterable[bytes], size: int) -> None:
@@ -339,11 +339,3 @@ def _own(file: BinaryIO, path: Path) -> None:
     except (BlockingIOError, FileNotFoundError):
         pass
     raise BusyError(f"blob {path.name.partition('.')[0]} is being received already")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from concord.errors import DamagedError, MalformedError, MissingError
 from concord.ledger.chunks import sums
 from concord.ledger.chunks.reader import Held, Reader, damaged
-from concord.ledger.storage.files import TEMPORARY, told
+from concord.ledger.storage.files import TEMPORARY, make_folder, sync, told
 from concord.tlog.errors import ForgedError
 from concord.xet.hashes import spell, unspell
 from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, read_footer, verified
@@ -102,9 +102,9 @@ class Shelf:
     def place(self, temporary: Path, target: Path) -> None:
         """Give a finished file its name."""
         try:
-            _make_folder(target.parent)
+            make_folder(target.parent)
             temporary.replace(target)
-            _sync(target.parent)
+            sync([target.parent])
         except OSError as e:
             raise told(e, target) from e
 
@@ -122,9 +122,7 @@ class Shelf:
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
-            for folder in {path.parent for path in paths}:
-                if folder.is_dir():
-                    _sync(folder)
+            sync(folder for folder in {path.parent for path in paths} if folder.is_dir())
         except OSError as e:
             raise told(e, self.root) from e
 
@@ -133,7 +131,7 @@ class Shelf:
         path = self.xorb(name)
         with suppress(FileNotFoundError):
             path.replace(path.with_name(path.name + DAMAGED))
-            _sync(path.parent)
+            sync([path.parent])
 
     def leftovers(self) -> Iterator[tuple[Path, BinaryIO]]:
         """What an earlier process left unfinished, open; each is removed after it was looked at."""
@@ -246,18 +244,3 @@ def _said(footer: bytes, trailer: bytes) -> tuple[Held, bytes]:
     if len(found) != len(table):
         raise MalformedError("as many sums as another footer has chunks")
     return Held(table, found), root
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

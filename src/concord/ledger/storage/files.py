@@ -116,17 +116,17 @@ def _write(path: Path, content: bytes) -> None:
     try:
         handle = os.open(path, flags, 0o644)
     except FileNotFoundError:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         handle = os.open(path, flags, 0o644)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make `folder` and what is missing above it, each durable in the one above."""
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync([folder.parent])
 
@@ -144,7 +144,7 @@ def sync(paths: Iterable[Path]) -> None:
 def _take_lock(path: Path) -> int:
     """A handle on the locked file; of the one that stands there now, if another was removed while we waited for it."""
     while True:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         with suppress(FileNotFoundError):  # the folder was removed in between
             handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX)
