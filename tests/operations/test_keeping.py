@@ -9,20 +9,16 @@ from hashlib import sha256
 
 import pytest
 
-from concord.config import Settings
 from concord.edges.peer import tries
 from concord.edges.peer.pull import pull
-from concord.errors import BusyError, ForgedError, MalformedError, MissingError, UnreachableError
+from concord.errors import BusyError, ForgedError, MissingError
 from concord.ledger.blobs import Hold
-from concord.node import Node
 from concord.operations import courier as couriers
 from concord.operations import keeping
-from concord.operations.courier import Courier, Line, Pace, Paced, Windowed, in_order
+from concord.operations.courier import Courier
 from concord.operations.keeping import evict, keep, prefetch, sweep
 from concord.pillars.commons import File, Repo
-from concord.pillars.members import Profile
 from concord.private import kept, peers
-from concord.private.peers import Peer
 from concord.shelf import Draft, Shelf
 from concord.testing import NOW, Clock, NodeSource, everything, states
 from concord.testing import lines as lines_
@@ -255,97 +251,13 @@ def test_who_does_not_wait_for_a_file_has_it_later(world: World) -> None:
     assert world.mine.have(repo, file)
 
 
-# Rates, hours, order
-
-
-def test_a_pace_is_kept_by_all_who_share_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-    now = [100.0]
-    monkeypatch.setattr(couriers.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(couriers.time, "sleep", waited.append)
-    pace = Pace(1000)
-    repo, file = world.files["ke/words/small"]
-    path = f"peer/content/{repo.root}/{file.sha256}"
-    for _ in range(3):
-        assert len(b"".join(Paced(NodeSource(world.other), pace).part(path, 0, 1000))) == 1000
-    assert waited == pytest.approx([0, 1, 2])
-    now[0] += 10
-    Paced(NodeSource(world.other), pace).get(path, 5000)
-    assert waited[-1] == 0
-
-
-def test_outside_of_its_window_a_peer_sends_nothing_that_nobody_waits_for(world: World) -> None:
-    peer = Peer("http://x.example", 0, window="22:00-06:00")
-    repo, file = world.files["ke/words/small"]
-    path = f"peer/content/{repo.root}/{file.sha256}"
-    night = Windowed(NodeSource(world.other), peer, lambda: 23 * 3600)
-    assert len(night.get(path, 5000)) == 1000
-    hours = iter([23, 7])
-    closing = Windowed(NodeSource(world.other), peer, lambda: next(hours) * 3600).part(path, 0, 1000)
-    assert len(next(closing)) == 1000  # what came before it closed stays
-    with pytest.raises(UnreachableError, match="in its window only"):
-        next(closing)
-    day = Windowed(NodeSource(world.other), peer, lambda: 12 * 3600)
-    for ask in (lambda: day.get(path, 5000), lambda: list(day.stream(path, 0)), lambda: list(day.part(path, 0, 10))):
-        with pytest.raises(UnreachableError):
-            ask()
-
-
-def add(node: Node, url: str, **limits: object) -> None:
-    with node.private_writing() as db:
-        peers.add(db, url, NOW)
-        if limits:
-            peers.limit(db, url, limits.get("rate"), limits.get("window"))  # type: ignore[arg-type]
-
-
-def test_who_waits_is_not_bound_by_the_window_and_everybody_by_the_rate(world: World) -> None:
-    add(world.node, "http://one.example", rate=1000, window="22:00-06:00")
-    add(world.node, "http://two.example")
-    repo, _ = world.files["ke/words/small"]
-    world.clock.now = 12 * 3600
-    for waited_for, names in ((True, ["http://one.example", "http://two.example"]), (False, ["http://two.example"])):
-        found = Line(world.node, waited_for=waited_for)(repo, Settings(), 10)
-        assert [source.name for source in found] == names
-    world.clock.now = 23 * 3600
-    found = Line(world.node, waited_for=False)(repo, Settings(), 10)
-    assert [type(source) for source in found] == [Paced, Windowed]
-
-
-def test_the_node_of_the_owner_is_asked_first_then_who_answered_last(world: World) -> None:
-    for name in ("a", "b", "c", "home"):
-        add(world.node, f"http://{name}.example")
-    with world.node.private_writing() as db:
-        peers.answered(db, "http://a.example", NOW, 0)
-        peers.answered(db, "http://b.example", NOW + 5, 0)
-        peers.failed(db, "http://c.example", NOW, "no answer")
-    owner = world.files["ke/words/small"][0].id.owner
-    said = {"name": "Kenya", "country": "KE", "node": "http://home.example/"}
-    world.other.say(everything(owner), Profile, said)
-    pull(world.node, NodeSource(world.other))
-    order = [peer.url.partition("//")[2].partition(".")[0] for peer in in_order(world.node, owner)]
-    assert order == ["home", "b", "a", "c"]
-
-
-@pytest.mark.parametrize(
-    "window", ["", "22-06", "22:00", "24:00-06:00", "22:00-06:60", "22:00-22:00", "22:00 - 06:00", "２2:00-06:00"]
-)
-def test_a_window_that_is_none_is_refused(world: World, window: str) -> None:
-    add(world.node, "http://one.example")
-    with world.node.private_writing() as db, pytest.raises(MalformedError):
-        peers.limit(db, "http://one.example", None, window)
-
-
-def test_no_limit_is_set_for_who_is_no_peer(world: World) -> None:
-    with world.node.private_writing() as db, pytest.raises(MissingError):
-        peers.limit(db, "http://one.example", 5, None)
-
-
 def test_who_forges_is_noted_with_the_peer(world: World) -> None:
     forger = lines_.Line(
         NodeSource(world.other), forge=lambda path, place: "/xorbs/" in path and "." not in path and place in (-1, 50)
     )
     forger.name = "http://forger.example"
-    add(world.node, forger.name)
+    with world.node.private_writing() as db:
+        peers.add(db, forger.name, NOW)
     repo, file = world.files["ke/words/large"]
     with pytest.raises(ForgedError):
         Courier(world.node, lambda _repo, _settings, _patience: [forger]).bring(repo, file)

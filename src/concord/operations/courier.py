@@ -6,8 +6,7 @@ it has the chunks. Whoever asks for the same file of a repo at the same time sha
 each given it, or not, for themselves, one after the other, so that the chunks come once. What was brought is content of the repo
 from then on, and is noted, so that what nobody reads can go first (`concord.operations.keeping`).
 
-Peers are asked in the order in which they answered last, the node that the owner names in its profile first if it is a peer. What
-somebody waits for now is limited by the rate of each peer, and not by its window.
+Which peers are asked, and how fast they are read, is said by `concord.operations.lines`.
 """
 
 import time
@@ -20,18 +19,16 @@ from threading import BoundedSemaphore, Condition, Lock, Thread
 from concord.config import Settings
 from concord.edges.peer.fetch import WAIT, Fetch, How
 from concord.edges.peer.plan import Wanted
-from concord.edges.peer.source import HttpSource, Source
+from concord.edges.peer.source import Source
 from concord.edges.peer.whole import fetch_whole
 from concord.errors import BusyError, ConcordError, DamagedError, MissingError, UnreachableError
 from concord.node import Node
+from concord.operations.lines import Line
 from concord.pillars.commons import File, Repo
-from concord.pillars.members import view as members_view
 from concord.private import kept, peers
-from concord.private.peers import Peer
 from concord.shelf import Shelf
 from concord.tlog.errors import ForgedError
 
-SOURCES_MAX = 8  # peers that are asked for one file
 FLIGHTS_MAX = 16  # files that are fetched at a time
 SEATS = 24  # requests that may wait at a time
 AGAIN = 10  # seconds for which nobody is asked again for what nobody had
@@ -42,109 +39,6 @@ ANY_AGE = 1 << 62  # a time before which everything came
 
 Sources = Callable[[Repo, Settings, int], list[Source]]
 _Key = tuple[str, str]  # the root of a repo, and the SHA-256 of one of its files
-
-
-class Pace:
-    """How fast a peer may be read, however many read: `take` waits until `count` more bytes may be taken."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._free = 0.0
-        self._turn = Lock()
-
-    def take(self, count: int) -> None:
-        """Wait for our turn, then let it be another's after the time that `count` bytes may take."""
-        with self._turn:
-            now = time.monotonic()
-            wait = max(self._free - now, 0.0)
-            self._free = max(self._free, now) + count / self.rate
-        time.sleep(wait)
-
-
-class Paced:
-    """A source that is read no faster than it may be."""
-
-    def __init__(self, source: Source, pace: Pace) -> None:
-        self.name, self.ahead = source.name, source.ahead
-        self._source, self._pace = source, pace
-
-    def get(self, path: str, most: int) -> bytes:
-        raw = self._source.get(path, most)
-        self._pace.take(len(raw))
-        return raw
-
-    def stream(self, path: str, start: int) -> Iterator[bytes]:
-        return self._paced(self._source.stream(path, start))
-
-    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._paced(self._source.part(path, start, stop))
-
-    def _paced(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._pace.take(len(piece))
-            yield piece
-
-
-class Windowed:
-    """A source that is read only while its window is open; what it has sent by then stays, and the rest comes the next time."""
-
-    def __init__(self, source: Source, peer: Peer, clock: Callable[[], int]) -> None:
-        self.name, self.ahead = source.name, source.ahead
-        self._source, self._peer, self._clock = source, peer, clock
-
-    def get(self, path: str, most: int) -> bytes:
-        self._check()
-        return self._source.get(path, most)
-
-    def stream(self, path: str, start: int) -> Iterator[bytes]:
-        return self._watched(self._source.stream(path, start))
-
-    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._watched(self._source.part(path, start, stop))
-
-    def _watched(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        self._check()
-        for piece in pieces:
-            yield piece
-            self._check()
-
-    def _check(self) -> None:
-        if not self._peer.open_at(self._clock()):
-            raise UnreachableError(f"{self.name} is read without being asked for in its window only, {self._peer.window} UTC")
-
-
-class Line:
-    """The peers of a node as sources, each at its pace, and, for what nobody waits for, only while its window is open."""
-
-    def __init__(self, node: Node, *, waited_for: bool = True) -> None:
-        self._node, self._waited_for = node, waited_for
-        self._paces: dict[str, Pace] = {}
-
-    def __call__(self, repo: Repo, settings: Settings, patience: int) -> list[Source]:
-        """The sources to ask for files of a repo, the most promising first."""
-        now = self._node.clock()
-        asked = [peer for peer in in_order(self._node, repo.id.owner) if self._waited_for or peer.open_at(now)]
-        return [self.source(peer, settings, patience) for peer in asked[:SOURCES_MAX]]
-
-    def source(self, peer: Peer, settings: Settings, patience: int) -> Source:
-        """One peer as a source."""
-        source: Source = HttpSource(peer.url, settings, patience)
-        if not self._waited_for:
-            source = Windowed(source, peer, self._node.clock)
-        if not peer.rate:
-            return source
-        pace = self._paces.setdefault(peer.url, Pace(peer.rate))
-        pace.rate = peer.rate
-        return Paced(source, pace)
-
-
-def in_order(node: Node, owner: str) -> list[Peer]:
-    """The peers of a node, those first that are most likely to have files of `owner` and to answer."""
-    with node.private_reading() as db:
-        everyone = peers.everyone(db)
-    with node.reading() as db:
-        home = (members_view.profiles(db).get(owner, {}).get("node") or "").rstrip("/")
-    return sorted(everyone, key=lambda peer: (peer.url != home, peer.error is not None, -(peer.answered or 0)))
 
 
 class Flight:

@@ -20,7 +20,8 @@ from concord.errors import ConcordError, MissingError, RefusedError, StorageErro
 from concord.node import Node
 from concord.operations import keeping, receipts
 from concord.operations.cache import Target
-from concord.operations.courier import Courier, Line
+from concord.operations.courier import Courier
+from concord.operations.lines import Line
 from concord.operations.upkeep import pull_from
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.records import Kind

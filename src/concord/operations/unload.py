@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from concord.edges.peer.pieces import Progress, silent
-from concord.edges.peer.source import Carrier
+from concord.edges.peer.source import Carrier, Counted
 from concord.errors import BusyError, ConcordError, MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
 from concord.node import Node
@@ -39,7 +39,7 @@ def unload(node: Node, source: Carrier, progress: Progress = silent) -> Unloaded
 
     StorageError if the disk refuses.
     """
-    shelf, done, counted = Shelf(node), Unloaded(), Counted(source, progress)
+    shelf, done, counted = Shelf(node), Unloaded(), Counted(source, _Came(source, progress))
     for root, digests in sorted(_by_root(source).items()):
         repo = shelf.opened(root)
         if repo is None or repo.private or repo.gate != "open":
@@ -81,31 +81,14 @@ def _named(shelf: Shelf, repo: Repo) -> Iterator[File]:
             yield from shelf.changes(revision).put
 
 
-class Counted:
-    """A source, and how many bytes came from it."""
+class _Came:
+    """How many bytes came of a source; each piece is told to `progress`."""
 
     def __init__(self, source: Carrier, progress: Progress) -> None:
-        self.name, self.ahead = source.name, source.ahead
         self._source, self._progress = source, progress
-        self._came, self._all, self._turn = 0, source.size, Lock()
+        self._bytes, self._turn = 0, Lock()
 
-    def get(self, path: str, most: int) -> bytes:
-        raw = self._source.get(path, most)
-        self._note(len(raw))
-        return raw
-
-    def stream(self, path: str, start: int) -> Iterator[bytes]:
-        return self._counted(self._source.stream(path, start))
-
-    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        return self._counted(self._source.part(path, start, stop))
-
-    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._note(len(piece))
-            yield piece
-
-    def _note(self, count: int) -> None:
+    def __call__(self, count: int) -> None:
         with self._turn:
-            self._came += count
-            self._progress(self.name, self._came, self._all)
+            self._bytes += count
+            self._progress(self._source.name, self._bytes, self._source.size)

@@ -16,8 +16,9 @@ from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, StaleError, UnreachableError
 from concord.node import Node
 from concord.operations import keeping
-from concord.operations.courier import Courier, Line
+from concord.operations.courier import Courier
 from concord.operations.garbage import AGE, collect
+from concord.operations.lines import Line
 from concord.private import peers
 
 logger = getLogger("concord.upkeep")

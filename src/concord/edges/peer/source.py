@@ -51,6 +51,30 @@ class Source(Protocol):
         """Bytes [start, stop) of what is at `path`, in pieces; fewer if it ends before. The errors are those of `get`."""
 
 
+class Counted:
+    """A source whose bytes are counted as they come: `count` is called with the length of each piece, and may wait."""
+
+    def __init__(self, source: Source, count: Callable[[int], None]) -> None:
+        self.name, self.ahead = source.name, source.ahead
+        self._source, self._count = source, count
+
+    def get(self, path: str, most: int) -> bytes:
+        raw = self._source.get(path, most)
+        self._count(len(raw))
+        return raw
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        return self._counted(self._source.stream(path, start))
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return self._counted(self._source.part(path, start, stop))
+
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._count(len(piece))
+            yield piece
+
+
 @runtime_checkable
 class Listener(Source, Protocol):
     """A source to which something can be said in return; a file or folder is none."""
