@@ -11,8 +11,8 @@ courier.py        who brings files that are elsewhere, or damaged here, while th
 
 from concord.shelf.commits import Draft
 from concord.shelf.courier import Courier
-from concord.shelf.files import Reader
+from concord.shelf.files import Reader, Where
 from concord.shelf.repos import Finder
 from concord.shelf.shelf import Shelf
 
-__all__ = ["Courier", "Draft", "Finder", "Reader", "Shelf"]
+__all__ = ["Courier", "Draft", "Finder", "Reader", "Shelf", "Where"]

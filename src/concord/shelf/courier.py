@@ -38,7 +38,7 @@ class Sound(Iterator[bytes | bytearray]):
         self._content, self._courier, self._repo, self._file = content, courier, repo, file
         self._place, self._stop, self._mended = start, stop, -1
         self._pieces: Iterator[bytes | bytearray] | None = None
-        content.size(repo, file.sha256)  # held or erased: said before the first byte
+        self._opened()  # held or erased: said before the first byte
 
     def __next__(self) -> bytes | bytearray:
         while True:

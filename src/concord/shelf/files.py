@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from enum import Enum
 from threading import RLock
 
 import msgspec
@@ -16,6 +17,14 @@ from concord.shelf.courier import Courier, Sound
 from concord.shelf.repos import Finder, remember
 
 TREES_KEPT = 16
+
+
+class Where(Enum):
+    """Where the bytes of a file are: here, on a node that can be asked, or on none that this one knows."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    NOWHERE = "nowhere"
 
 
 class Reader(Finder):
@@ -79,10 +88,12 @@ class Reader(Finder):
         """Whether the bytes of a file are here, as content of the repo."""
         return bool(self.content.have(repo, [file.sha256]))
 
-    def may_have(self, repo: Repo, file: File) -> bool:
-        """Whether the bytes of a file are here, or can at least be asked for. HeldError or ErasedError if they may not be had."""
+    def where(self, repo: Repo, file: File) -> Where:
+        """Where the bytes of a file can be had. HeldError or ErasedError if they may not be."""
         self.node.blobs.check_allowed(file.sha256)
-        return self.have(repo, file) or (self.courier is not None and self.courier.may(repo))
+        if self.have(repo, file):
+            return Where.HERE
+        return Where.ELSEWHERE if self.courier is not None and self.courier.may(repo) else Where.NOWHERE
 
     def read(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes of a file, or those in [start, stop), in pieces; from elsewhere while they come, if there is a courier.

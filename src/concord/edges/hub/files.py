@@ -17,6 +17,7 @@ from concord.edges.ranges import ranged
 from concord.errors import BusyError, ErasedError, HeldError, MalformedError, MissingError, UnreachableError
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.tree import git_oid
+from concord.shelf import Where
 
 PAGE = 1000
 PAGE_EXPANDED = 50
@@ -65,11 +66,12 @@ def resolve(ask: Ask) -> Response:
     if file is None:
         raise NoEntryError(f"{ask.hub.name(repo.id)} has no file {ask.words['path'][:200]!r} at {revision.oid}", revision.oid)
     shelf = ask.hub.shelf
-    if not shelf.may_have(repo, file):
+    where = shelf.where(repo, file)
+    if where is Where.NOWHERE:
         raise NoEntryError(f"the bytes of {file.path} are not on this node", revision.oid)
     etag = file.sha256 if file.large else git_oid(file)
     media = "application/octet-stream" if file.large else "text/plain; charset=utf-8"
-    headers = _headers(ask, repo, revision, file)
+    headers = _headers(ask, repo, revision, file, here=where is Where.HERE)
     try:
         return ranged(ask.request, file.size, lambda start, stop: shelf.flow(repo, file, start, stop), etag, media, headers)
     except (HeldError, ErasedError):
@@ -93,14 +95,14 @@ def safetensors(ask: Ask) -> Response:
     return answer({"index": {}, "headers": {file.path: weights.read(ask.hub.shelf, repo, file)}})
 
 
-def _headers(ask: Ask, repo: Repo, revision: Revision, file: File) -> dict[str, str]:
+def _headers(ask: Ask, repo: Repo, revision: Revision, file: File, *, here: bool) -> dict[str, str]:
+    """Until the file is `here`, clients are sent its bytes as they come, and not chunk by chunk."""
     fixed = revision.oid == ask.words["rev"]
     caching = PRIVATE if repo.private or repo.gate != "open" else FIXED if fixed else PUBLIC
     name = quote(file.path.rpartition("/")[2])
     headers = {"X-Repo-Commit": revision.oid, "Content-Disposition": f"inline; filename*=UTF-8''{name}", **caching, **INERT}
     if file.large:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
-    here = ask.hub.shelf.have(repo, file)  # until it is, clients are sent its bytes as they come, and not chunk by chunk
     xet = _xet_link(ask, repo, revision, file) if here else None
     links = [link for link in (ask.provenance(revision).get("Link"), xet) if link]
     headers |= {"X-Xet-Hash": file.xet} if file.xet and here else {}

@@ -23,6 +23,7 @@ from concord.edges.ranges import ranged
 from concord.errors import ForgedError, MalformedError, MissingError
 from concord.ledger.record import Digest
 from concord.pillars.commons import File, Repo
+from concord.shelf import Where
 
 MEDIA = "application/vnd.git-lfs+json"
 SIZE_MAX = 1 << 40  # bytes of one file
@@ -222,7 +223,7 @@ def _elsewhere(ask: Ask, repo: Repo, oid: str, size: int) -> File | None:
     shelf = ask.hub.shelf
     named = (file for leaf in repo.refs() for file in shelf.tree(repo, repo.revisions[leaf]).values())
     found = next((file for file in named if file.large and (file.sha256, file.size) == (oid, size)), None)
-    return found if found is not None and shelf.may_have(repo, found) else None
+    return found if found is not None and shelf.where(repo, found) is not Where.NOWHERE else None
 
 
 def _address(ask: Ask, repo: Repo, what: What, each: Object, size: int, number: int = 0) -> str:
