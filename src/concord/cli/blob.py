@@ -33,16 +33,12 @@ def put(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Publish a file: keep its bytes, and say so in the member's log."""
-    from dataclasses import replace
-
     from concord.errors import MissingError
     from concord.ledger.blobs import PIECE
     from concord.ledger.statements import Deposit
 
     node = shell.node()
-    speaker = shell.admin(node)
-    if member:
-        speaker = replace(speaker, origin=shell.origin(node, member))
+    speaker = shell.speaker(node, member)
     try:
         with file.open("rb") as content:
             digest, size = node.blobs.put(iter(lambda: content.read(PIECE), b""))
@@ -83,14 +79,10 @@ def erase(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Erase a blob that a member of this node published, and ask all others to do the same. A tombstone stays."""
-    from dataclasses import replace
-
     from concord.ledger.statements import Erase
 
     node = shell.node()
-    speaker = shell.admin(node)
-    if member:
-        speaker = replace(speaker, origin=shell.origin(node, member))
+    speaker = shell.speaker(node, member)
     said = node.say(speaker, Erase, {"blob": digest, "reason": reason})
     node.cosign()
     gone = node.blobs.erased(digest) is not None

@@ -1,6 +1,6 @@
 """Communities: repos of several members, gathered by one of them."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,9 +58,7 @@ def gather(
     from concord.shelf import Shelf, communities
 
     shelf = Shelf(shell.node())
-    speaker = shell.admin(shelf.node)
-    if member is not None:
-        speaker = replace(speaker, origin=shell.origin(shelf.node, member))
+    speaker = shell.speaker(shelf.node, member)
     made = communities.gather(shelf, speaker, name, title, about, [_repo(shell, shelf, each) for each in repos])
     shelf.node.cosign()
     _tell(shell, shelf, made)

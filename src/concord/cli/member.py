@@ -1,6 +1,5 @@
 """Members: who takes part, and what our own member says of its membership."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -119,9 +118,7 @@ def _say(shell: Shell, member: str | None, kind: str, fields: Any) -> None:
     from concord.node import kind_of
 
     node = shell.node()
-    speaker = shell.admin(node)
-    if member:
-        speaker = replace(speaker, origin=shell.origin(node, member))
+    speaker = shell.speaker(node, member)
     said = node.say(speaker, kind_of(kind), fields(node))
     node.cosign()
     shell.result({"origin": said.origin, "index": said.index, "leaf": said.leaf}, f"{kind} said: {said.origin} {said.index}")

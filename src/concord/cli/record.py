@@ -93,21 +93,16 @@ def say(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Say a record of any type for a member of this node."""
-    from dataclasses import replace
-
     from concord.errors import MalformedError
     from concord.node import kind_of
 
     node = shell.node()
-    speaker = shell.admin(node)
     try:
         values = json.loads(fields)
     except (ValueError, RecursionError) as e:
         raise MalformedError(f"the fields are not JSON: {e}") from e
     if not isinstance(values, dict):
         raise MalformedError('the fields are a JSON object, such as {"name": "…"}')
-    if member:
-        speaker = replace(speaker, origin=shell.origin(node, member))
-    said = node.say(speaker, kind_of(kind), values)
+    said = node.say(shell.speaker(node, member), kind_of(kind), values)
     told = {"origin": said.origin, "index": said.index, "leaf": said.leaf}
     shell.result(told, f"{said.origin} {said.index}")

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +51,11 @@ class Shell:
         if not hosted:
             raise SettingsError("this node hosts no member. Say `concord init --member ID --name … --country …`")
         return Speaker("admin", "Local administrator", hosted[0], frozenset(PERSONAL_ROLES))
+
+    def speaker(self, node: "Node", member: str | None) -> "Speaker":
+        """The same, for `member` if one is named."""
+        admin = self.admin(node)
+        return replace(admin, origin=self.origin(node, member)) if member else admin
 
     def origin(self, node: "Node", name: str) -> str:
         """The origin that `name` means: an origin, or the id of a member."""
