@@ -10,8 +10,8 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from threading import Event, Thread
-from typing import Self
+
+from concord.testing.loopback import Loopback
 
 HEAD_MAX = 1 << 16  # bytes of a request's head
 
@@ -23,7 +23,7 @@ def http(body: bytes = b"", status: int = 200, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Imposter:
+class Imposter(Loopback):
     """An HTTP server on loopback. `answer(path)` gives the answer to a request, head and body, whole or in pieces.
 
     `asked` has the paths that were asked for, in order; `heads` the whole heads.
@@ -32,35 +32,17 @@ class Imposter:
     def __init__(self, answer: Callable[[str], bytes | Iterable[bytes]]) -> None:
         self.asked: list[str] = []
         self.heads: list[str] = []
+        super().__init__()
         self._answer = answer
-        self._ended = Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def __enter__(self) -> Self:
-        Thread(target=self._listen, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
     def slowly(self, raw: bytes, wait: float) -> Iterator[bytes]:
         """`raw`, a byte at a time, with `wait` seconds between, until the server ends."""
         for number in range(len(raw)):
             yield raw[number : number + 1]
-            if self._ended.wait(wait):
+            if self.ended.wait(wait):
                 return
 
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while not self._ended.is_set():
-                line, _ = self._socket.accept()
-                Thread(target=self._serve, args=(line,), daemon=True).start()
-
-    def _serve(self, line: socket.socket) -> None:
+    def serve(self, line: socket.socket) -> None:
         with line, suppress(OSError):
             head = b""
             while b"\r\n\r\n" not in head and len(head) < HEAD_MAX:

@@ -8,40 +8,24 @@ import socket
 import struct
 import time
 from contextlib import suppress
-from threading import Event, Lock, Thread
-from typing import Self
+from threading import Lock, Thread
+
+from concord.testing.loopback import Loopback
 
 PIECE = 4096
 
 
-class PoorLine:
+class PoorLine(Loopback):
     """A line to `port`. `rate`: bytes a second, both directions together (0: any); `every`: bytes between resets (0: none)."""
 
     def __init__(self, port: int, rate: int = 0, every: int = 0) -> None:
+        super().__init__()
         self.bytes, self.resets = 0, 0
         self._port, self._rate, self._every = port, rate, every
         self._due, self._free = every, 0.0
-        self._turn, self._ended = Lock(), Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._turn = Lock()
 
-    def __enter__(self) -> Self:
-        Thread(target=self._listen, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while not self._ended.is_set():
-                near, _ = self._socket.accept()
-                Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         """Carry both ways, until one end is done or the line is reset."""
         with near, suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as far:
             for line in (near, far):  # as little as possible waits in between, as on a real line
