@@ -210,15 +210,21 @@ def test_what_forks_on_real_files_does_not_stand_in_its_own_way(tmp_path: Path) 
 # The branch that stands
 
 
-@pytest.mark.parametrize("more", [0, 1, 4], ids=lambda more: f"standing-branch-longer-by-{more}")
-def test_a_node_on_the_losing_branch_sets_its_copy_aside_and_takes_the_branch_that_stands(more: int, audit: Audit) -> None:
-    ke, (tn, *rest) = organisation(4)
+def branched(more: int) -> tuple[Node, Node, list[Node]]:
+    """A node, its twin on a branch that loses, and three others, of which only the first has heard of that branch."""
+    ke, others = organisation(4)
     losing = twin(ke)
     deposit(losing, "losing")
-    pull(tn, NodeSource(losing))
+    pull(others[0], NodeSource(losing))
     for number in range(1 + more):
         deposit(ke, f"standing {number}")
-    mesh([ke, *rest])
+    mesh([ke, *others[1:]])
+    return ke, losing, others
+
+
+@pytest.mark.parametrize("more", [0, 1, 4], ids=lambda more: f"standing-branch-longer-by-{more}")
+def test_a_node_on_the_losing_branch_sets_its_copy_aside_and_takes_the_branch_that_stands(more: int, audit: Audit) -> None:
+    ke, _, (tn, *rest) = branched(more)
     standing = rest[0].holdings.cosigned(KE.origin)
     assert standing is not None
     assert standing.checkpoint.size == 4 + more
@@ -234,13 +240,7 @@ def test_a_node_on_the_losing_branch_sets_its_copy_aside_and_takes_the_branch_th
 
 @pytest.mark.parametrize("more", [0, 4], ids=lambda more: f"standing-branch-longer-by-{more}")
 def test_a_line_that_breaks_while_branches_are_changed_leaves_a_node_that_still_changes(more: int, audit: Audit) -> None:
-    ke, (tn, *rest) = organisation(4)
-    losing = twin(ke)
-    deposit(losing, "losing")
-    pull(tn, NodeSource(losing))
-    for number in range(1 + more):
-        deposit(ke, f"standing {number}")
-    mesh([ke, *rest])
+    ke, losing, (tn, *rest) = branched(more)
     pull(tn, NodeSource(losing))
     for _ in range(4):
         pull(tn, NodeSource(rest[0], lambda path: f"{folder(KE.origin)}/tile/entries" in path))

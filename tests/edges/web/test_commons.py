@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 from concord.edges.web.languages import LANGUAGES
 from concord.edges.web.repo_forms import UPLOAD_MAX
 from concord.node import Node
-from concord.server import build
 from concord.shelf import Shelf
 from concord.testing import states
 from concord.testing.nodes import everything
@@ -18,27 +17,6 @@ from concord.testing.repos import ATTACK, HOSTILE_PATHS, png
 
 MODEL, SECRET, HOSTILE = "/commons/models/ke/sheng-speech", "/commons/models/ke/secret", "/commons/models/br/hostile"
 SignIn = Callable[[TestClient, Node, str], str]
-
-
-@pytest.fixture
-def sharing() -> Node:
-    """A node with repos of one's own, to change."""
-    return states.sharing()
-
-
-@pytest.fixture
-def browser(sharing: Node) -> TestClient:
-    return TestClient(build(sharing), headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
-
-
-@pytest.fixture
-def look(client_of: Callable[[str], TestClient]) -> Callable[..., Element]:
-    def look(path: str, **headers: str) -> Element:
-        answer = client_of("sharing").get(path, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return parse(answer.text)
-
-    return look
 
 
 def names(root: Element) -> list[str]:

@@ -10,34 +10,12 @@ from concord.edges.web import communities
 from concord.errors import MalformedError
 from concord.node import Node
 from concord.pillars.commons import RepoId
-from concord.server import build
 from concord.shelf import Shelf
-from concord.testing import states
 from concord.testing.nodes import everything
 from concord.testing.repos import ATTACK
 
 COAST, ODD = "/commons/communities/br/coast", "/commons/communities/br/odd"
 SignIn = Callable[[TestClient, Node, str], str]
-
-
-@pytest.fixture
-def sharing() -> Node:
-    return states.sharing()
-
-
-@pytest.fixture
-def browser(sharing: Node) -> TestClient:
-    return TestClient(build(sharing), headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
-
-
-@pytest.fixture
-def look(client_of: Callable[[str], TestClient]) -> Callable[[str], Element]:
-    def look(path: str) -> Element:
-        answer = client_of("sharing").get(path)
-        assert answer.status_code == 200, answer.text
-        return parse(answer.text)
-
-    return look
 
 
 def titles(root: Element) -> list[str]:
