@@ -13,7 +13,7 @@ from concord.errors import ConcordError
 from concord.pillars.commons.measure import EDITION, Measure, measure
 from concord.pillars.commons.search import Entry
 from concord.private import measures
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 logger = getLogger("concord.measuring")
 AT_ONCE = 20  # revisions that a search measures before it answers
@@ -23,7 +23,7 @@ TOGETHER = 200  # that are remembered in one transaction
 class Measures:
     """The measures of what a shelf has, by the leaf hash of the commit, for any number of askers at a time."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Reader) -> None:
         self._shelf = shelf
         self._known: dict[str, Measure] | None = None
         self._failed: set[str] = set()  # leaf hashes: listed in a blob that is not here, or damaged; tried again after a restart

@@ -23,7 +23,7 @@ from concord.pillars.commons.passport import Passport, Read, issue
 from concord.pillars.commons.search import Entry
 from concord.pillars.commons.view import Shelved
 from concord.private.people import Speaker
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 FORMATS = ("cyclonedx", "croissant", "model-signing")
 BUNDLE_MAX = 64 << 20  # bytes of a published signature
@@ -32,7 +32,7 @@ BUNDLE_MAX = 64 << 20  # bytes of a published signature
 class Passports:
     """The passports of a node. What it remembers of the catalogue can be forgotten at any time."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Reader) -> None:
         self._shelf = shelf
         self._node = shelf.node
         self._known: tuple[object, Index] | None = None

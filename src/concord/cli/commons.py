@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from concord.pillars.commons import Repo
     from concord.pillars.commons.search import Entry
     from concord.private.people import Speaker
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
 app = typer.Typer(help="The commons: models, datasets and code that members share.", no_args_is_help=True)
 
@@ -61,9 +61,9 @@ def show(
 ) -> None:
     """A repo: its card, licence and openness, files and whether they are here, last commits, and where it comes from."""
     from concord.operations.describe import describe
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
-    shelf = Shelf(shell.node())
+    shelf = Reader(shell.node())
     told = describe(shelf, find(shell, shelf, repo, kind), revision)
     shell.result(told, "\n".join(_words(told)))
 
@@ -95,7 +95,7 @@ def gc(
         shell.note(words)
 
 
-def find(shell: Shell, shelf: "Shelf", name: str, kind: str | None = None) -> "Repo":
+def find(shell: Shell, shelf: "Reader", name: str, kind: str | None = None) -> "Repo":
     """The repo that is called so, for whoever sits at the machine. MissingError if there is none."""
     from concord.pillars.commons import RepoId
 
@@ -140,13 +140,13 @@ def _list(shell: Shell, node: "Node", text: str, facets: dict[str, str], member:
     from concord.errors import MalformedError
     from concord.pillars.commons.search import SORTS, Question
     from concord.pillars.commons.search import search as look
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
     if sort not in SORTS:
         raise MalformedError(f"there is no order {sort!r}; there are {', '.join(SORTS)}")
     if member is not None:
         facets["member"] = shell.origin(node, member)
-    shelf, known = Shelf(node), dict[Any, "Entry"]()
+    shelf, known = Reader(node), dict[Any, "Entry"]()
     for owner in node.holdings.hosted() or [""]:
         known |= {each.id: each for each in shelf.catalogue(asker(shell, node, owner))}
     found = look(known.values(), Question(text, facets, sort)).entries

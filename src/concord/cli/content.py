@@ -50,7 +50,7 @@ def pull(
     from concord.errors import SettingsError
     from concord.operations import pulling
     from concord.operations.pulling import Wish
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
     if cache and local_dir:
         raise SettingsError("fill a cache (--cache) or a folder (--local-dir), not both")
@@ -62,7 +62,7 @@ def pull(
             heard = pulling.hear(node, wish, progress)
         _tell(shell, heard)
         courier = pulling.courier_for(node, wish)
-        shelf = Shelf(node, courier)
+        shelf = Reader(node, courier)
         found = pulling.find(shelf, kind, repo, shell.admin(node) if node.holdings.hosted() else None)
         at = found.find(revision)
         target = _target(kind, repo, at.oid, cache, local_dir)

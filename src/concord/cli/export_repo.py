@@ -32,10 +32,10 @@ def export(
 ) -> None:
     """Write a revision as a CycloneDX bill of materials or a Croissant description, or sign it (OpenSSF model signing)."""
     from concord.passports import Passports
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
     node = shell.node()
-    shelf = Shelf(node)
+    shelf = Reader(node)
     passports = Passports(shelf)
     found = commons.find(shell, shelf, repo)
     speaker = commons.asker(shell, node, found.id.owner)

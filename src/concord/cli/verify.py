@@ -54,9 +54,9 @@ def _verify_home(shell: Shell, *, deep: bool, set_aside: bool) -> None:
 def _verify_repo(shell: Shell, name: str, kind: str | None, *, deep: bool) -> None:
     from concord.cli.commons import find
     from concord.operations.verify import verify_repo
-    from concord.shelf import Shelf
+    from concord.shelf import Reader
 
-    shelf = Shelf(shell.node())
+    shelf = Reader(shell.node())
     repo = find(shell, shelf, name, kind)
     _tell(shell, lambda progress: verify_repo(shelf, repo, deep=deep, progress=progress))
 

@@ -26,7 +26,7 @@ from concord.node import Node
 from concord.operations.lines import Line
 from concord.pillars.commons import File, Repo
 from concord.private import kept, peers
-from concord.shelf import Shelf
+from concord.shelf import Reader
 from concord.tlog.errors import ForgedError
 
 FLIGHTS_MAX = 16  # files that are fetched at a time
@@ -72,7 +72,7 @@ class Courier:
     """Brings files for the doors of one node."""
 
     def __init__(self, node: Node, sources: Sources | None = None) -> None:
-        self._node, self._shelf = node, Shelf(node)
+        self._node, self._shelf = node, Reader(node)
         self._sources = sources or Line(node)
         self._flights: dict[_Key, Flight] = {}
         self._failed: dict[_Key, tuple[float, ConcordError]] = {}

@@ -9,14 +9,14 @@ from concord.pillars.commons.card import body
 from concord.pillars.commons.openness import Openness
 from concord.pillars.commons.passport import issue
 from concord.reading import find_leaf, well_cosigned
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 README = "README.md"
 CARD_MAX = 1 << 20  # bytes of a card that are read
 COMMITS_MAX = 20  # that are told
 
 
-def describe(shelf: Shelf, repo: Repo, name: str = "main") -> dict[str, Any]:
+def describe(shelf: Reader, repo: Repo, name: str = "main") -> dict[str, Any]:
     """The repo at a revision: card, licence, openness, files and whether they are here, commits, discussions, where it comes from.
 
     MissingError if the revision is not there; a repo without commits has no revision, and no files.
@@ -55,7 +55,7 @@ def describe(shelf: Shelf, repo: Repo, name: str = "main") -> dict[str, Any]:
     }
 
 
-def _reader(shelf: Shelf, repo: Repo) -> Any:
+def _reader(shelf: Reader, repo: Repo) -> Any:
     def read(file: File, start: int, stop: int) -> bytes | None:
         try:
             return b"".join(shelf.read(repo, file, start, stop))
@@ -84,7 +84,7 @@ def _commit(revision: Revision) -> dict[str, Any]:
     return {"commit": revision.oid, "title": commit.title, "by": commit.by, "person": commit.person, "at": commit.at}
 
 
-def _provenance(shelf: Shelf, revision: Revision | None) -> dict[str, Any] | None:
+def _provenance(shelf: Reader, revision: Revision | None) -> dict[str, Any] | None:
     """Where the commit stands, and whether enough others cosigned that; None for what is private."""
     if revision is None or revision.index is None:
         return None
@@ -92,7 +92,7 @@ def _provenance(shelf: Shelf, revision: Revision | None) -> dict[str, Any] | Non
     return {"log": found.origin, "index": found.index, "leaf": revision.leaf, "cosigned": well_cosigned(shelf.node, found)}
 
 
-def _card(shelf: Shelf, repo: Repo, tree: Tree) -> str | None:
+def _card(shelf: Reader, repo: Repo, tree: Tree) -> str | None:
     """The words of the card, or None if it is not here."""
     file = tree.get(README)
     if file is None:

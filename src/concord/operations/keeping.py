@@ -25,7 +25,7 @@ from concord.operations.courier import Courier
 from concord.pillars.commons import File, Repo
 from concord.private import kept
 from concord.private.tables import content
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 logger = getLogger("concord.keeping")
 
@@ -56,7 +56,7 @@ def keep(node: Node, courier: Courier, stopped: Callable[[], bool] = lambda: Fal
 
 def prefetch(node: Node, courier: Courier, stopped: Callable[[], bool] = lambda: False) -> int:
     """Fetch files that are wanted and not here, the smallest of each repo first; how many came."""
-    shelf, came = Shelf(node), 0
+    shelf, came = Reader(node), 0
     for repo, file in _wanted(node, shelf):
         if stopped():
             break
@@ -104,7 +104,7 @@ def matches(policy: str, member: str, repo: str) -> bool:
     return policy.strip() == ALL or bool(named & {member, f"{member}/{repo}"})
 
 
-def _wanted(node: Node, shelf: Shelf) -> Iterator[tuple[Repo, File]]:
+def _wanted(node: Node, shelf: Reader) -> Iterator[tuple[Repo, File]]:
     """The files of branches and tags of all repos that the settings name."""
     policy, most = node.settings.keep, node.settings.keep_bytes
     if policy.strip() in ("", DEMAND):
@@ -119,7 +119,7 @@ def _wanted(node: Node, shelf: Shelf) -> Iterator[tuple[Repo, File]]:
             yield from ((repo, file) for file in _files(shelf, repo) if not most or file.size <= most)
 
 
-def _files(shelf: Shelf, repo: Repo) -> list[File]:
+def _files(shelf: Reader, repo: Repo) -> list[File]:
     """The files of the branches and tags of a repo, the smallest first."""
     found: dict[str, File] = {}
     for leaf in {*repo.branches.values(), *(leaf for leaf, _ in repo.tags.values())}:

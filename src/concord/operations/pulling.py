@@ -27,7 +27,7 @@ from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.records import Kind
 from concord.private import peers
 from concord.private.people import Speaker
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 FILES = 4  # that are on their way at a time
 
@@ -111,7 +111,7 @@ def courier_for(node: Node, wish: Wish) -> Courier:
     return Courier(node, sources)
 
 
-def find(shelf: Shelf, kind: Kind, name: str, asker: Speaker | None) -> Repo:
+def find(shelf: Reader, kind: Kind, name: str, asker: Speaker | None) -> Repo:
     """The repo that clients call `name`. MissingError if there is none; RefusedError if its files are not for `asker`."""
     namespace, slash, rest = name.partition("/")
     if not slash or "/" in rest:
@@ -122,7 +122,7 @@ def find(shelf: Shelf, kind: Kind, name: str, asker: Speaker | None) -> Repo:
     return repo
 
 
-def pull(shelf: Shelf, repo: Repo, revision: Revision, target: Target, wish: Wish, progress: Progress) -> Pulled:
+def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wish, progress: Progress) -> Pulled:
     """Pull the files of a revision into a target; what goes wrong with one stops no other. StorageError if the disk refuses."""
     wanted = [file for path, file in sorted(shelf.tree(repo, revision).items()) if wish.has(path)]
     done = Pulled(len(wanted), sum(file.size for file in wanted))

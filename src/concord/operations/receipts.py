@@ -22,7 +22,7 @@ from concord.operations.snapshots import Compared, Digests, Looker, Progress, op
 from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.receipt import FOLDER, LISTING, LISTING_MAX, PROOF, Receipt, Snapshot, Trust, listing, verify
 from concord.reading import prove
-from concord.shelf import Shelf
+from concord.shelf import Reader
 from concord.tlog.proof import PROOF_SIZE_MAX
 
 SNAPSHOTS, BLOBS = "snapshots", "blobs"
@@ -66,7 +66,7 @@ def save(node: Node, repo: Repo, revision: Revision, folder: Path, *, alone: boo
             f"{repo.id.name} is private: its commits stand in no log, so no receipt can prove them. Publish the repo to have one"
         )
     proof = prove(node, revision.commit.by, revision.index)
-    content = b"".join(listing(Shelf(node).tree(repo, revision)))
+    content = b"".join(listing(Reader(node).tree(repo, revision)))
     notes = Files(folder / FOLDER)
     notes.write({revision.oid + LISTING: content})
     notes.write({revision.oid + PROOF: bytes(proof)})

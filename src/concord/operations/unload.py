@@ -23,7 +23,7 @@ from concord.node import Node
 from concord.operations import keeping
 from concord.operations.courier import Courier
 from concord.pillars.commons import File, Repo
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 
 @dataclass
@@ -39,7 +39,7 @@ def unload(node: Node, source: Carrier, progress: Progress = silent) -> Unloaded
 
     StorageError if the disk refuses.
     """
-    shelf, done, counted = Shelf(node), Unloaded(), Counted(source, _Came(source, progress))
+    shelf, done, counted = Reader(node), Unloaded(), Counted(source, _Came(source, progress))
     for root, digests in sorted(_by_root(source).items()):
         repo = shelf.opened(root)
         if repo is None or repo.private or repo.gate != "open":
@@ -58,7 +58,7 @@ def _by_root(source: Carrier) -> dict[str, set[str]]:
     return found
 
 
-def _unload_repo(shelf: Shelf, courier: Courier, repo: Repo, digests: set[str], done: Unloaded) -> None:
+def _unload_repo(shelf: Reader, courier: Courier, repo: Repo, digests: set[str], done: Unloaded) -> None:
     name = f"{label(repo.id.owner)}/{repo.id.name}"
     named = {file.sha256: file for file in _named(shelf, repo) if file.sha256 in digests}  # 1
     if len(named) < len(digests):
@@ -74,7 +74,7 @@ def _unload_repo(shelf: Shelf, courier: Courier, repo: Repo, digests: set[str], 
             done.wrong[f"{file.path} of {name}"] = e
 
 
-def _named(shelf: Shelf, repo: Repo) -> Iterator[File]:
+def _named(shelf: Reader, repo: Repo) -> Iterator[File]:
     """The files that any commit of a repo names."""
     for revision in repo.revisions.values():
         with suppress(MissingError, MalformedError):  # its list of files is not here, or none

@@ -31,7 +31,7 @@ from concord.node import PILLARS, Node
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.receipt import Trust
 from concord.reading import prove
-from concord.shelf import Shelf
+from concord.shelf import Reader
 from concord.tlog import merkle, tile
 from concord.tlog.note import verify as verify_note
 from concord.tlog.policy import Policy
@@ -71,7 +71,7 @@ def verify(
 
 
 def verify_repo(
-    shelf: Shelf, repo: Repo, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None
+    shelf: Reader, repo: Repo, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None
 ) -> Iterator[Finding]:
     """Check a repo of the home: commits, trees, and the bytes that are here; those of a private repo stand in no log."""
     files: dict[str, File] = {}

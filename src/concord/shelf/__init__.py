@@ -1,7 +1,7 @@
 """Repos as a node has them: those that stand in the logs it holds, and the private ones of its own members.
 
 repos.py          Finder: which repos there are, and who may see them
-files.py          Reader: that, and their trees and files; it has no way to change one
+files.py          Reader: that, and their trees and files; whoever changes no repo takes this
 shelf.py          Shelf: that, and what a speaker says of them: commits, branches, discussions, settings
 pull_requests.py  what is proposed to a repo, and merged
 communities.py    what a member gathers, its own and others'

@@ -28,7 +28,7 @@ class Where(Enum):
 
 
 class Reader(Finder):
-    """The repos of a node, for any number of readers at a time. It has no way to change one.
+    """The repos of a node, for any number of readers at a time. It changes none.
 
     With a `courier`, files that are elsewhere are read as if they were here.
     """

@@ -29,7 +29,7 @@ from concord.pillars.commons.openness import Component, Openness
 from concord.pillars.commons.records import KINDS
 from concord.pillars.commons.repo import MAIN
 from concord.private.people import Speaker
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 CLASSES = {1: "I", 2: "II", 3: "III"}
 
@@ -39,7 +39,7 @@ class Commons:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._shelf = Shelf(node)
+        self._shelf = Reader(node)
         self._passports = Passports(self._shelf)
 
     def passport(self, request: Request) -> Response:

@@ -16,7 +16,7 @@ import msgspec
 
 from concord.errors import ConcordError, MalformedError
 from concord.pillars.commons import File, Repo
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 HEADER_MAX = 25_000_000  # bytes
 INDEX_MAX = 10_000_000  # bytes of the list of shards
@@ -58,7 +58,7 @@ def count(header: Mapping[str, Any]) -> dict[str, int]:
     return counted
 
 
-def read(shelf: Shelf, repo: Repo, file: File) -> dict[str, Any]:
+def read(shelf: Reader, repo: Repo, file: File) -> dict[str, Any]:
     """The header of a file of a repo. MalformedError if it has none."""
     raw = shelf.peek(repo, file, 0, min(8, file.size))
     length = int.from_bytes(raw, "little")
@@ -67,7 +67,7 @@ def read(shelf: Shelf, repo: Repo, file: File) -> dict[str, Any]:
     return parse(raw + shelf.peek(repo, file, 8, min(8 + length, file.size)), file.size)
 
 
-def sharded(shelf: Shelf, repo: Repo, tree: Mapping[str, File], index: File) -> dict[str, Any]:
+def sharded(shelf: Reader, repo: Repo, tree: Mapping[str, File], index: File) -> dict[str, Any]:
     """What an index of shards says, and the header of each shard. MalformedError if it names none that is there."""
     said = _json(shelf, repo, index, INDEX_MAX)
     shards = said.get("weight_map", {}).values() if isinstance(said.get("weight_map"), dict) else ()
@@ -79,12 +79,12 @@ def sharded(shelf: Shelf, repo: Repo, tree: Mapping[str, File], index: File) -> 
     return {"index": {"metadata": said.get("metadata", {})}, "headers": headers}
 
 
-def described(shelf: Shelf, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
+def described(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """What a model says of itself in its files, as far as they are here and can be read."""
     return dict(_described(shelf, repo, tree))
 
 
-def _described(shelf: Shelf, repo: Repo, tree: Mapping[str, File]) -> Iterator[tuple[str, Any]]:
+def _described(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> Iterator[tuple[str, Any]]:
     try:
         if SINGLE in tree and shelf.have(repo, tree[SINGLE]):
             counted = count(read(shelf, repo, tree[SINGLE]))
@@ -96,7 +96,7 @@ def _described(shelf: Shelf, repo: Repo, tree: Mapping[str, File]) -> Iterator[t
         return  # not here, or not readable: then it says nothing
 
 
-def _json(shelf: Shelf, repo: Repo, file: File, most: int) -> dict[str, Any]:
+def _json(shelf: Reader, repo: Repo, file: File, most: int) -> dict[str, Any]:
     if file.size > most:
         raise MalformedError(f"{file.path} has more than {most} bytes")
     try:

@@ -26,7 +26,7 @@ from concord.ledger.chunks.rows import SIZE, Row
 from concord.node import Node
 from concord.pillars.commons import File as Named
 from concord.pillars.commons import Repo
-from concord.shelf import Shelf
+from concord.shelf import Reader
 from concord.xet.hashes import Tree, range_hash, spell, unspell
 from concord.xet.shard import File, Shard, Term
 from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, STORED_MAX
@@ -74,7 +74,7 @@ class Packed:
 
 def choose(node: Node, wanted: Want, repos: Sequence[Chosen]) -> list[Chosen]:
     """The repos whose files go: those that are wanted, then those that the sender chose besides, each once."""
-    shelf = Shelf(node)
+    shelf = Reader(node)
     chosen: dict[str, Chosen] = {}
     for each in (*wanted.chosen(), *repos):
         try:
@@ -88,7 +88,7 @@ def choose(node: Node, wanted: Want, repos: Sequence[Chosen]) -> list[Chosen]:
 
 def load(node: Node, wanted: Sequence[Chosen], most: int | None) -> Cargo:
     """The files of the repos that are `wanted`, in volumes of at most `most` bytes."""
-    shelf, shared, cargo = Shelf(node), Shared(node), Cargo()
+    shelf, shared, cargo = Reader(node), Shared(node), Cargo()
     for chosen in wanted:
         try:
             repo = shelf.named(chosen.repo)

@@ -25,7 +25,7 @@ from concord.edges.ranges import ranged
 from concord.errors import ErasedError, HeldError, MissingError
 from concord.ledger.chunks import rows
 from concord.node import Node
-from concord.shelf import Courier, Shelf
+from concord.shelf import Courier, Reader
 
 MAP, ROWS, XORBS = ".map", ".rows", "xorbs"
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
@@ -58,7 +58,7 @@ class Shared:
 
     def __init__(self, node: Node, courier: Courier | None = None) -> None:
         self._node = node
-        self._shelf = Shelf(node, courier)
+        self._shelf = Reader(node, courier)
 
     def file(self, root: str, sha256: str) -> int:
         """How many bytes a file has that may be read."""

@@ -22,7 +22,7 @@ from concord.ledger.record import Count, Digest, Origin
 from concord.ledger.view import blobs as blob_table
 from concord.node import Node
 from concord.pillars.commons.repo import MAIN
-from concord.shelf import Shelf
+from concord.shelf import Reader
 
 WANT_FORMAT, REPOS_FORMAT = "concord-want/1", "concord-want/2"
 WANT_SIZE_MAX = 4 << 20  # bytes
@@ -73,7 +73,7 @@ def want(node: Node, repos: Sequence[str] = (), revision: str = MAIN, *, every: 
     plain = Want(node.organisation, sizes, [digest for digest, _ in wanted_blobs(node)])
     if not repos and not every:
         return plain
-    shelf = Shelf(node)
+    shelf = Reader(node)
     named = dict.fromkeys(_root(shelf, name) for name in repos)
     others = [repo.root for repo in shelf.open_repos()] if every else []
     chosen = list(_had(node, shelf, [*named, *(root for root in others if root not in named)], revision))
@@ -115,7 +115,7 @@ def wanted_blobs(node: Node) -> list[tuple[str, int]]:
     ]
 
 
-def _root(shelf: Shelf, name: str) -> str:
+def _root(shelf: Reader, name: str) -> str:
     """The root of a repo, or the name itself if the repo is not known here: the sender may know it."""
     try:
         repo = shelf.named(name)
@@ -125,7 +125,7 @@ def _root(shelf: Shelf, name: str) -> str:
     return repo.root
 
 
-def _had(node: Node, shelf: Shelf, roots: Sequence[str], revision: str) -> Iterator[Chosen]:
+def _had(node: Node, shelf: Reader, roots: Sequence[str], revision: str) -> Iterator[Chosen]:
     """What is here of each repo: large files first, as far as there is room for them, small files in the room that is left."""
     here = {root: shelf.content.all_of(root) for root in roots}
     large = {root: list(_large(node, digests)) for root, digests in here.items()}
