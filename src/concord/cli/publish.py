@@ -37,7 +37,8 @@ def publish(
     member: Annotated[str | None, typer.Option(metavar="ORIGIN", help="For which member of this node.")] = None,
 ) -> None:
     """Publish a folder as a repo: one commit, signed in the member's log. Works beside a server that runs."""
-    from concord.operations.publish import Chosen, Words
+    from concord.operations.folder import Chosen
+    from concord.operations.front_matter import Words
     from concord.operations.publish import publish as bring
     from concord.shelf import Shelf
 
