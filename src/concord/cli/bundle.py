@@ -44,14 +44,15 @@ def export(
     blobs: Annotated[bool, typer.Option("--blobs/--no-blobs", help="With blobs and files, or records only.")] = True,  # noqa: FBT002
 ) -> None:
     """Make a bundle of what this node has and the receiver lacks."""
-    from concord.edges.peer import bundle, wants
+    from concord.edges.peer import wants
+    from concord.edges.peer.export import export as pack
 
     node = shell.node()
     wanted = wants.read_want(read_file(want, wants.WANT_SIZE_MAX))
     chosen = [wants.Chosen(name, revision) for name in repo or ()]
     most = volume * 1_000_000 if volume else None
     with shell.progress("writing") as progress:
-        done = bundle.export(node, wanted, out, most, chosen, progress, with_blobs=blobs)
+        done = pack(node, wanted, out, most, chosen, progress, with_blobs=blobs)
     told = {
         "volumes": [str(path) for path in done.volumes],
         "entries": done.entries,

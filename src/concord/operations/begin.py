@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from sqlalchemy import Connection
 
 from concord import home as homes
-from concord.edges.peer import bundle, heads, wants
+from concord.edges.peer import export, heads, wants
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import HttpSource
 from concord.errors import ForgedError, MalformedError, MissingError, RefusedError, SettingsError, UnreachableError
@@ -205,7 +205,7 @@ def join(node: Node, url: str, charter: Charter, member: Member) -> None:
 def push(node: Node, source: HttpSource) -> None:
     """Send a peer what we have and it lacks, without blobs. RefusedError says why it does not take it."""
     wanted = wants.read_want(source.get("peer/want", wants.WANT_SIZE_MAX))
-    status, answer = bundle.push(node, source, wanted)
+    status, answer = export.push(node, source, wanted)
     if status != 200:
         raise RefusedError(f"{source.name} does not take our log ({status}): {answer.decode(errors='replace')[:300].strip()}")
     wrong = _taken(source, answer).wrong

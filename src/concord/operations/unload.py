@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from functools import partial
 
-from concord.edges.peer.pieces import Progress, silent
+from concord.edges.peer.pieces import Progress, counting, silent
 from concord.edges.peer.source import Carrier, Counted
 from concord.errors import BusyError, ConcordError, MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
@@ -39,7 +39,8 @@ def unload(node: Node, source: Carrier, progress: Progress = silent) -> Unloaded
 
     StorageError if the disk refuses.
     """
-    shelf, done, counted = Reader(node), Unloaded(), Counted(source, _Came(source, progress))
+    shelf, done = Reader(node), Unloaded()
+    counted = Counted(source, partial(counting(source.size, progress), source.name))
     for root, digests in sorted(_by_root(source).items()):
         repo = shelf.opened(root)
         if repo is None or repo.private or repo.gate != "open":
@@ -79,16 +80,3 @@ def _named(shelf: Reader, repo: Repo) -> Iterator[File]:
     for revision in repo.revisions.values():
         with suppress(MissingError, MalformedError):  # its list of files is not here, or none
             yield from shelf.changes(revision).put
-
-
-class _Came:
-    """How many bytes came of a source; each piece is told to `progress`."""
-
-    def __init__(self, source: Carrier, progress: Progress) -> None:
-        self._source, self._progress = source, progress
-        self._bytes, self._turn = 0, Lock()
-
-    def __call__(self, count: int) -> None:
-        with self._turn:
-            self._bytes += count
-            self._progress(self._source.name, self._bytes, self._source.size)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from concord.config import Settings
 from concord.edges.peer import bundle as bundles
 from concord.edges.peer import units, wants
-from concord.edges.peer.bundle import BundleSource, Exported, export
+from concord.edges.peer.bundle import BundleSource
 from concord.edges.peer.content import file_path, map_path
+from concord.edges.peer.export import Exported, export
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import FolderSource, HttpSource
 from concord.edges.peer.wants import Chosen, Want, read_want, want

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from concord.config import Settings
 from concord.edges.peer import heads
 from concord.edges.peer import pull as pulling
-from concord.edges.peer.bundle import BundleSource, export
+from concord.edges.peer.bundle import BundleSource
+from concord.edges.peer.export import export
 from concord.edges.peer.heads import Heads
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import tile_path

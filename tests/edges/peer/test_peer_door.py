@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from concord.config import Settings
-from concord.edges.peer import bundle, wants
+from concord.edges.peer import export, wants
 from concord.edges.peer.source import HttpSource
 from concord.ledger import witness
 from concord.ledger.identity import label
@@ -277,7 +277,7 @@ def origin(applicant: Node) -> str:
 
 def push(node: Serving, own: Node) -> tuple[int, dict[str, object]]:
     source = HttpSource(node.url, Settings())
-    status, answer = bundle.push(own, source, wants.read_want(source.get("peer/want", wants.WANT_SIZE_MAX)))
+    status, answer = export.push(own, source, wants.read_want(source.get("peer/want", wants.WANT_SIZE_MAX)))
     return status, json.loads(answer)
 
 
@@ -397,7 +397,7 @@ def test_a_bundle_over_the_limit_is_refused(node: Serving) -> None:
 def test_a_bundle_of_another_organisation_is_refused(node: Serving) -> None:
     own = make_node([make_member("zz")])
     wanted = wants.Want("", {})
-    status, answer = bundle.push(own, HttpSource(node.url, Settings()), wanted)
+    status, answer = export.push(own, HttpSource(node.url, Settings()), wanted)
     assert (status, b"another organisation" in answer) == (403, True)
 
 

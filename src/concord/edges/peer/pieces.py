@@ -10,6 +10,7 @@ while it is written, and tells how much room it takes in a volume.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import Lock
 
 END, LARGE_END, LARGE_LIST = 22, 20, 56  # bytes at the end of a ZIP; of what points to a larger end; of that larger end
 LOCAL, LISTED, LARGE_FIELD = 30, 46, 28  # bytes of a header before a file, of one in the list, of a field for large sizes
@@ -20,6 +21,19 @@ Progress = Callable[[str, int, int], None]  # (what is at hand, bytes so far, by
 
 def silent(_name: str, _done: int, _all: int) -> None:
     """The progress that nobody is told."""
+
+
+def counting(total: int, progress: Progress) -> Callable[[str, int], None]:
+    """Tells of progress each time that some bytes more of something are done. Several threads may."""
+    done, turn = 0, Lock()
+
+    def more(name: str, count: int) -> None:
+        nonlocal done
+        with turn:
+            done += count
+            progress(name, done, total)
+
+    return more
 
 
 @dataclass(frozen=True)

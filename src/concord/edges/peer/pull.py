@@ -20,8 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from concord.edges.peer import bundle as bundles
-from concord.edges.peer import heads
+from concord.edges.peer import export, heads
 from concord.edges.peer.source import Listener, Source, tile_path
 from concord.edges.peer.wants import Want, wanted_blobs
 from concord.errors import (
@@ -410,7 +409,7 @@ def _hand_over(node: Node, source: Listener, offered: heads.Heads, report: Repor
     if all(sizes[origin] >= node.holdings.tree(origin).size for origin in ours):
         return
     try:
-        status, answer = bundles.push(node, source, Want(node.organisation, sizes))
+        status, answer = export.push(node, source, Want(node.organisation, sizes))
         if status == 200:
             for head in heads.read(source.get("peer/heads", heads.HEADS_SIZE_MAX)).heads:
                 if head.checkpoint.origin in ours:
