@@ -38,36 +38,39 @@ from concord.shelf import Courier, Shelf
 __all__ = ["error_page", "routes"]
 
 
+class _Maker:
+    """Makes the routes of pages: of those that read and those that are sent a form, with the shelf or without."""
+
+    def __init__(self, node: Node, shelf: Shelf) -> None:
+        self._node, self._shelf = node, shelf
+
+    def reads(self, path: str, show: Callable[[Page], Response]) -> Route:
+        return Route(path, lambda request: show(Page(self._node, request)))
+
+    def shows(self, path: str, show: Callable[[Page, Shelf], Response]) -> Route:
+        return Route(path, lambda request: show(Page(self._node, request), self._shelf))
+
+    def writes(self, path: str, take: Callable[[Page, dict[str, str]], Response]) -> Route:
+        return self._sent(path, lambda page, body: take(page, page.form(body)), FORM_MAX)
+
+    def takes(self, path: str, take: Callable[[Page, Shelf, Sent], Response], most: int = FORM_MAX) -> Route:
+        return self._sent(path, lambda page, body: take(page, self._shelf, page.sent(body)), most)
+
+    def _sent(self, path: str, take: Callable[[Page, bytes], Response], most: int) -> Route:
+        """What is sent is read here, at most `most` bytes; the rest is done in a thread."""
+
+        async def handle(request: Request) -> Response:
+            body = await bodies.whole(request, most)
+            return await run_in_threadpool(lambda: take(Page(self._node, request), body))
+
+        return Route(path, handle, methods=["POST"])
+
+
 def routes(node: Node, courier: Courier | None = None) -> list[Route]:
     """All pages, in the order in which they are tried. Files that are not here are brought by the courier, if there is one."""
     shelf = Shelf(node, courier)
-
-    def reads(path: str, show: Callable[[Page], Response]) -> Route:
-        return Route(path, lambda request: show(Page(node, request)))
-
-    def writes(path: str, take: Callable[[Page, dict[str, str]], Response]) -> Route:
-        def taken(request: Request, body: bytes) -> Response:
-            page = Page(node, request)
-            return take(page, page.form(body))
-
-        async def handle(request: Request) -> Response:
-            return await run_in_threadpool(taken, request, await bodies.whole(request, FORM_MAX))
-
-        return Route(path, handle, methods=["POST"])
-
-    def shows(path: str, show: Callable[[Page, Shelf], Response]) -> Route:
-        return Route(path, lambda request: show(Page(node, request), shelf))
-
-    def takes(path: str, take: Callable[[Page, Shelf, Sent], Response], most: int = FORM_MAX) -> Route:
-        def taken(request: Request, body: bytes) -> Response:
-            page = Page(node, request)
-            return take(page, shelf, page.sent(body))
-
-        async def handle(request: Request) -> Response:
-            return await run_in_threadpool(taken, request, await bodies.whole(request, most))
-
-        return Route(path, handle, methods=["POST"])
-
+    make = _Maker(node, shelf)
+    reads, shows, writes, takes = make.reads, make.shows, make.writes, make.takes
     return [
         shows("/", home.show),
         reads("/charter", members.charter),
