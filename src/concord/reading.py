@@ -18,7 +18,7 @@ from concord.ledger.statements import deposits
 from concord.ledger.view import State, logs, records
 from concord.ledger.view import blobs as blob_table
 from concord.node import Node
-from concord.pillars.members import Roster, Seat
+from concord.pillars.members import Accredit, Roster, Seat
 from concord.pillars.members import view as members_view
 from concord.pillars.members.roster import Application
 from concord.private import peers
@@ -306,8 +306,9 @@ def particulars(node: Node, origin: str) -> dict[str, str]:
     for person in acting:
         if person["particulars"]:
             record = node.read(node.holdings.tree(origin).entry(person["index"]))
+            assert isinstance(record, Accredit) and record.particulars is not None
             try:
-                names[person["person"]] = str(json.loads(node.blobs.attached(record.particulars)).get("name", ""))  # type: ignore[attr-defined]
+                names[person["person"]] = str(json.loads(node.blobs.attached(record.particulars)).get("name", ""))
             except (ConcordError, ValueError, AttributeError):
                 continue  # erased, held, or not in the form that we write: there is no name to show
     return names

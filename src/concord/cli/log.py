@@ -1,7 +1,7 @@
 """Logs: their standing, their trust policy."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ def status(shell: Shell) -> None:
 
     node = shell.node()
     disputed = node.disputes()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for origin in node.holdings.origins():
         head, good = node.holdings.tree(origin).head, node.holdings.cosigned(origin)
         rows.append(
@@ -36,7 +36,7 @@ def status(shell: Shell) -> None:
             }
         )
     if not shell.json:
-        rows = [row | {"cosigners": str(len(row["cosigners"])), "root": row["root"][:16] + "…"} for row in rows]  # type: ignore[arg-type,index]
+        rows = [row | {"cosigners": str(len(row["cosigners"])), "root": row["root"][:16] + "…"} for row in rows]
     shell.table(rows, ["member", "size", "cosigned", "cosigners", "root", "origin"], "No logs here yet.")
     for url, words in doubts(node):
         shell.note(f"{url}: {words}")

@@ -1,6 +1,6 @@
 """Members: who takes part, and what our own member says of its membership."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -93,11 +93,12 @@ def rotate(
     from concord.errors import SettingsError
     from concord.operations import keys
 
-    if what not in ("log", "witness", "office", "root"):
+    key = next((each for each in get_args(keys.What) if each == what), None)
+    if key is None:
         raise SettingsError(f"there is no key {what!r} to change; there are log, witness, office and root")
     node = shell.node()
     origin = shell.origin(node, member) if member else shell.admin(node).origin
-    said = keys.rotate(node, shell.home, origin, what)  # type: ignore[arg-type]
+    said = keys.rotate(node, shell.home, origin, key)
     node.cosign()
     shell.result({"origin": said.origin, "index": said.index, "leaf": said.leaf}, f"{what} key changed: {said.origin} {said.index}")
 

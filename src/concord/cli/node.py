@@ -47,12 +47,9 @@ def init(
     from concord.errors import SettingsError
     from concord.operations import begin
 
-    if charter and join:
-        raise SettingsError("found an organisation (--charter) or join one (--join), not both")
-    if organisation and not join:
-        raise SettingsError("--organisation says which one to join: it goes with --join URL")
     if member and not (name and country):
         raise SettingsError("a member has a name and a country: --member ID --name … --country CC")
+    _check_ways(charter, join, organisation)
     who = begin.Member(member, domain, name, country, class_)
     begin.check_member(who)
     wanted = None
@@ -72,6 +69,16 @@ def init(
     elif member:
         begin.introduce(node, who)
     shell.result(_told(shell, node), _words(shell, node))
+
+
+def _check_ways(charter: str | None, join: str | None, organisation: str | None) -> None:
+    """That somebody founds an organisation, or joins one, or does neither."""
+    from concord.errors import SettingsError
+
+    if charter and join:
+        raise SettingsError("found an organisation (--charter) or join one (--join), not both")
+    if organisation and not join:
+        raise SettingsError("--organisation says which one to join: it goes with --join URL")
 
 
 def demo(shell: Shell) -> None:

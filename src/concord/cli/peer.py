@@ -1,7 +1,7 @@
 """Peers: whom to pull from."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,7 +67,7 @@ def list_(shell: Shell) -> None:
     node = shell.node()
     with node.private_reading() as db:
         found = peers.everyone(db)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "url": peer.url,
             "answered": peer.answered,
@@ -80,7 +80,7 @@ def list_(shell: Shell) -> None:
         for peer in found
     ]
     if not shell.json:
-        rows = [row | {"answered": when(row["answered"]), "asked": when(row["asked"])} for row in rows]  # type: ignore[arg-type]
+        rows = [row | {"answered": when(row["answered"]), "asked": when(row["asked"])} for row in rows]
     shell.table(rows, ["url", "answered", "asked", "rate", "window", "error"], "No peers. Say `concord peer add URL`.")
 
 
@@ -103,7 +103,7 @@ def pull(
         raise MissingError(f"{url} is not a peer of this node" if url else "this node has no peers. Say `concord peer add URL`")
     if home.moved_since(node, shell.home) is not None and recover(node, shell.home):
         shell.note("Peers have said what they know of the logs of this home, and these sign again.")
-    rows, failed = [], 0
+    rows, failed = list[dict[str, Any]](), 0
     for one in chosen:
         try:
             with shell.progress("pulling") as progress:
@@ -119,7 +119,7 @@ def pull(
         shell.result(rows)
     for row in rows if not shell.json else ():
         print(f"{row['peer']}: {row['entries']} entries, {row['blobs']} blobs")
-        for name, words in row["wrong"].items():  # type: ignore[attr-defined]
+        for name, words in row["wrong"].items():
             shell.note(f"  {name or row['peer']}: {words}")
     if failed == len(chosen):
         raise typer.Exit(1)

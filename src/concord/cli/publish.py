@@ -44,9 +44,7 @@ def publish(
 
     node = shell.node()
     target = _target(shell, node, repo, kind, member)
-    speaker = shell.admin(node)
-    if target.owner in node.holdings.hosted():
-        speaker = replace(speaker, origin=target.owner)
+    speaker = shell.speaker(node, target.owner if target.owner in node.holdings.hosted() else None)
     words, chosen = Words(licence, tuple(language), title, message), Chosen(tuple(include), tuple(exclude))
     shelf = Shelf(node)
     with shell.progress("publishing") as progress:

@@ -1,6 +1,6 @@
 """Tokens: what programs sign in with."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def list_(shell: Shell) -> None:
 
     node = shell.node()
     with node.private_reading() as db:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": token.id,
                 "person": token.person,
@@ -49,7 +49,7 @@ def list_(shell: Shell) -> None:
             for token in secrets.tokens(db)
         ]
     if not shell.json:
-        rows = [row | {"expires": when(row["expires"]), "used": when(row["used"])} for row in rows]  # type: ignore[arg-type]
+        rows = [row | {"expires": when(row["expires"]), "used": when(row["used"])} for row in rows]
     shell.table(rows, ["id", "person", "label", "scopes", "expires", "used"], "No tokens.")
 
 

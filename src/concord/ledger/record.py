@@ -215,7 +215,8 @@ def detached_fields(kind: type[Record]) -> tuple[str, ...]:
 
 def fields(record: Record) -> dict[str, Any]:
     """The record's own fields as builtin values, for its sentence and for display."""
-    return msgspec.to_builtins(record)  # type: ignore[no-any-return]
+    told: dict[str, Any] = msgspec.to_builtins(record)
+    return told
 
 
 def _spell(record: Record) -> bytes:

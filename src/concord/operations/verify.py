@@ -60,12 +60,12 @@ def verify(
     view = _finding("view", node.catch_up)
     yield view
     for origin in node.holdings.origins():
-        yield _finding(f"log {origin}", lambda origin=origin: _check_log(node, origin, progress if deep else None))  # type: ignore[misc]
+        yield _finding(f"log {origin}", partial(_check_log, node, origin, progress if deep else None))
     if deep and not view.wrong:
         yield from _check_view(node)  # 4
     if deep:
         for digest in node.blobs.digests():
-            yield _finding(f"blob {digest}", lambda digest=digest: node.blobs.check(digest))  # type: ignore[misc]  # 5
+            yield _finding(f"blob {digest}", partial(node.blobs.check, digest))  # 5
         yield from _check_chunks(node, progress, set_aside=set_aside)
         yield from _check_content(node)  # 6
 

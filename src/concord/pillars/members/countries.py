@@ -33,9 +33,11 @@ from functools import cache
 from importlib.resources import files
 from io import StringIO
 from types import MappingProxyType
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 from concord.errors import MissingError
+
+T = TypeVar("T")
 
 LANGUAGES = ("ar", "zh", "en", "fr", "ru", "es")
 
@@ -108,20 +110,21 @@ def _country(row: Mapping[str, str]) -> Country:
         m49=_digits(row["m49"], 3),
         region=row["region"],
         subregion=row["subregion"],
-        un=cast("Standing", _one_of(get_args(Standing), row["un"])),
+        un=_one_of(get_args(Standing), row["un"]),
         ldc=_flag(row["ldc"]),
         lldc=_flag(row["lldc"]),
         sids=_flag(row["sids"]),
-        income=cast("Income", _one_of(get_args(Income), row["income"])),
+        income=_one_of(get_args(Income), row["income"]),
         tile=_tile(row["column"], row["row"]),
         names=MappingProxyType({language: _name(row[language]) for language in _NAMES}),
     )
 
 
-def _one_of(words: tuple[str, ...], word: str) -> str:
-    if word not in words:
+def _one_of(words: tuple[T, ...], word: str) -> T:
+    found = next((each for each in words if each == word), None)
+    if found is None:
         raise ValueError(f"{word!r} is none of {words}")
-    return word
+    return found
 
 
 def _flag(word: str) -> bool:
