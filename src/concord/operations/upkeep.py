@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from concord import home as homes
 from concord.config import Settings
-from concord.edges.peer.pull import Progress, Report, pull, recall
+from concord.edges.peer.copies import Progress
+from concord.edges.peer.pull import Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, StaleError, UnreachableError
 from concord.node import Node

@@ -9,8 +9,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from concord.config import Settings
-from concord.edges.peer import heads
-from concord.edges.peer import pull as pulling
+from concord.edges.peer import copies, heads
 from concord.edges.peer.bundle import BundleSource
 from concord.edges.peer.export import export
 from concord.edges.peer.heads import Heads
@@ -159,7 +158,7 @@ def test_a_log_pulled_in_steps_is_the_log_pulled_at_once(sizes: list[int]) -> No
 
 def test_a_long_copy_leaves_only_the_partial_tiles_of_its_size(monkeypatch: pytest.MonkeyPatch, audit: Audit) -> None:
     """It is staged piece by piece, and each piece has partial tiles of its own."""
-    monkeypatch.setattr(pulling, "STAGED", 256)
+    monkeypatch.setattr(copies, "STAGED", 256)
     ke, tn = two(1500)
     pull(tn, NodeSource(ke))
     assert audit(tn.holdings.tree(KE.origin)) == audit(ke.holdings.tree(KE.origin))
@@ -170,7 +169,7 @@ def test_a_long_copy_leaves_only_the_partial_tiles_of_its_size(monkeypatch: pyte
 def test_a_line_that_breaks_again_and_again_costs_little_and_stops_nothing(
     every: int, monkeypatch: pytest.MonkeyPatch, audit: Audit
 ) -> None:
-    monkeypatch.setattr(pulling, "STAGED", 256)
+    monkeypatch.setattr(copies, "STAGED", 256)
     ke, tn = two(2000)
     requests = count(1)
     asked: list[str] = []
@@ -428,7 +427,7 @@ def test_the_log_of_an_applicant_may_be_small_and_no_larger_however_often_it_is_
 
 
 def test_the_log_of_an_applicant_grows_no_larger_over_a_line_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulling, "STAGED", 256)
+    monkeypatch.setattr(copies, "STAGED", 256)
     host = make_node([KE], settings=Settings(applicant_bytes=60_000))
     host.adopt(make_charter([KE, TN]))
     source = NodeSource(stranger(3_000), lambda path: next(turns) % 2 == 1 if "tile/entries" in path else False)

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from concord.edges import access, bodies
 from concord.edges.peer import bundle, content, heads, wants
-from concord.edges.peer.pull import compare, pull
+from concord.edges.peer.copies import compare
+from concord.edges.peer.pull import pull
 from concord.edges.ranges import ranged
 from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError
 from concord.ledger import witness

@@ -1,7 +1,7 @@
 """Fetching a file whole, as one stream: how small files come, of which nobody has a map."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from concord.edges.peer import tries
@@ -26,15 +26,25 @@ def fetch_whole(blobs: Blobs, wanted: Wanted, sources: Sequence[Source]) -> None
 
 
 def _receive(blobs: Blobs, wanted: Wanted, source: Source) -> None:
-    path, start = file_path(wanted.root, wanted.sha256), blobs.received(wanted.sha256, wanted.size)
+    path = file_path(wanted.root, wanted.sha256)
     try:
-        blobs.receive(wanted.sha256, source.part(path, start, wanted.size), wanted.size)
-    except ForgedError:
-        if not start:
-            raise
-        blobs.receive(wanted.sha256, source.part(path, 0, wanted.size), wanted.size)
+        receive(blobs, wanted.sha256, wanted.size, lambda start: source.part(path, start, wanted.size))
     except BusyError:
         time.sleep(tries.STEP)
         raise UnreachableError(f"{wanted.sha256} is being received already") from None
     if blobs.received(wanted.sha256, wanted.size) or not blobs.have(wanted.sha256):
         raise UnreachableError(f"{source.name} sent less than it has")
+
+
+def receive(blobs: Blobs, digest: str, size: int, ask: Callable[[int], Iterator[bytes]]) -> None:
+    """Receive a blob from where an earlier try was cut; from its beginning if what came then was something else.
+
+    `ask` has its bytes come from a place on. ForgedError if they are not it; BusyError if somebody else receives it.
+    """
+    start = blobs.received(digest, size)
+    try:
+        blobs.receive(digest, ask(start), size)
+    except ForgedError:
+        if not start:
+            raise
+        blobs.receive(digest, ask(0), size)
