@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from concord.config import Settings
 from concord.edges.peer import bundle as bundles
+from concord.edges.peer import export as exporting
 from concord.edges.peer import units, wants
 from concord.edges.peer.bundle import BundleSource
 from concord.edges.peer.content import file_path, map_path
@@ -578,7 +579,7 @@ def test_a_bundle_that_lists_too_much_is_refused_before_its_list_is_read(pair: P
     volumes = pair.export(volume=500_000).volumes
     with pytest.raises(TooLargeError, match="more files"):
         BundleSource(list(volumes), list_max=1000)
-    monkeypatch.setattr(bundles, "CARRIED_MAX", 1000)
+    monkeypatch.setattr(exporting, "CARRIED_MAX", 1000)
     with pytest.raises(TooLargeError, match="Choose fewer repos"):
         pair.export()
 
