@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from concord.errors import DamagedError, MissingError
-from concord.ledger.chunks import Chunks, Entry
+from concord.ledger.chunks import Chunks, Entry, answers
 from concord.testing import NOW
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, chunk_hash, root_of, spell, unspell
@@ -172,6 +172,37 @@ def test_the_chunks_of_a_cut_upload_can_be_built_on(chunks: Chunks) -> None:
     (shown,) = Shard.parse(raw).xorbs
     assert shown.hash == unspell(name)
     assert shown.chunks == tuple((chunk_hash(part), len(part)) for part in parts)
+
+
+def landed(chunks: Chunks, content: bytes, at: int = NOW) -> bytes:
+    """A xorb of an upload that was cut, of one chunk; its name."""
+    name = root_of([(chunk_hash(content), len(content))])
+    assert chunks.put_xorb(spell(name), [seal(content)], at)
+    return name
+
+
+def told(chunks: Chunks, chunk: bytes, at: int, turn: int | None) -> list[bytes]:
+    """The xorbs of an answer to whoever asks for a chunk."""
+    raw = chunks.neighbourhood(spell(chunk_hash(chunk)), nothing, everything, at, DAY, turn)
+    return [] if raw is None else [xorb.hash for xorb in Shard.parse(raw).xorbs]
+
+
+def test_whoever_opens_an_upload_is_told_what_landed_for_three_days(chunks: Chunks) -> None:
+    first, second = landed(chunks, b"first"), landed(chunks, b"second", NOW + 1)
+    assert told(chunks, b"another", NOW + 2, None) == []
+    assert set(told(chunks, b"another", NOW + 3 * DAY, 0)) == {first, second}
+    assert told(chunks, b"another", NOW + 3 * DAY + 1, 0) == [second]
+    assert told(chunks, b"another", NOW + 3 * DAY + 2, 0) == []  # although it was told meanwhile
+    assert set(told(chunks, b"first", NOW + 3 * DAY + 2, None)) == {first, second}
+    assert chunks.neighbourhood(marked(A), nothing, nothing, NOW, DAY, 0) is None
+
+
+def test_what_does_not_go_into_one_answer_goes_into_the_next(chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "NEIGHBOURS_MAX", 2)
+    names = [landed(chunks, bytes([number])) for number in range(5)]
+    turns = [set(told(chunks, b"another", NOW, turn)) for turn in range(3)]
+    assert turns == [{names[3], names[4]}, {names[1], names[2]}, {names[0], names[4]}]
+    assert set(told(chunks, bytes([1]), NOW, 0)) == {names[1], names[2]}  # the client goes on from there
 
 
 # Garbage

@@ -11,12 +11,26 @@ from concord.ledger.chunks.index import Place
 from concord.ledger.chunks.shelf import Shelf
 from concord.xet.hashes import ZERO, spell, unspell
 from concord.xet.shard import Term, Xorb
-from concord.xet.xorb import Table
+from concord.xet.xorb import CHUNKS_MAX, Table
 
 NEIGHBOURS_MAX = 256  # xorbs in one answer: some 12 MiB, which stand for 16 GiB
 
+LANDED_AGE = 72 * 3600  # seconds for which what landed of an upload that was cut is told to whoever begins one
+
 # of each xorb, which of its chunks the asker may learn of
 Shown = dict[bytes, list[range]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Somebody begins an upload, perhaps once more, and is told what landed `since` a time, whatever chunk is asked for.
+
+    For what landed may be the second part of a file, and a client asks for the first. `turn` is how often it was told already: if
+    not all of it goes into one answer, each has another part.
+    """
+
+    since: int
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +104,46 @@ def _fetches(shelf: Shelf, spans: list[Span]) -> dict[str, tuple[Fetch, ...]]:
     return fetches
 
 
-def shown(db: Connection, places: list[Place], files: Callable[[str], bool], xorbs: Callable[[str], bool]) -> Shown | None:
-    """What may be shown to somebody who asks for a chunk that lies at `places`; None if the chunk itself may not."""
+def shown(
+    db: Connection, places: list[Place], files: Callable[[str], bool], xorbs: Callable[[str], bool], opening: Opening | None
+) -> Shown | None:
+    """What may be shown to somebody who asks for a chunk that lies at `places`.
+
+    None if that chunk may not be shown, and the asker opens no upload of which anything landed before.
+    """
     found: Shown = {}
     near = {name: number for place in places for name, number in index.files_with(db, place) if files(spell(name))}
     for name, number in near.items():
         for term in _around(db, name, number):
             found.setdefault(term.xorb, []).append(range(term.start, term.stop))
-    loose = list(islice(filter(lambda name: xorbs(spell(name)), index.xorbs_without_file(db)), NEIGHBOURS_MAX))
-    if not near and not any(place.xorb in loose for place in places):
-        return None
-    for name in loose:
-        found.setdefault(name, []).append(range(1 << 13))
-    return dict(islice(found.items(), NEIGHBOURS_MAX))
+    homes = {place.xorb for place in places}
+    for name in _landed(db, homes, xorbs, opening, told=bool(near)) if homes or opening else []:
+        found.setdefault(name, []).append(range(CHUNKS_MAX))
+    return dict(islice(found.items(), NEIGHBOURS_MAX)) or None
+
+
+def _landed(db: Connection, homes: set[bytes], xorbs: Callable[[str], bool], opening: Opening | None, *, told: bool) -> list[bytes]:
+    """What landed of uploads that were cut, the most useful first.
+
+    That is from a xorb with the chunk on, for a client that found one goes on from there; or else the newest.
+    """
+    landed = [(name, came) for name, came in index.xorbs_without_file(db) if xorbs(spell(name))]
+    names = [name for name, _ in landed]
+    asked = next((number for number, name in enumerate(names) if name in homes), None)
+    if asked is not None:
+        return _turned(names, asked)
+    if told:
+        return names[::-1]
+    if opening is None:
+        return []
+    young = [name for name, came in landed if came >= opening.since]
+    return _turned(young, -NEIGHBOURS_MAX * (opening.turn + 1))
+
+
+def _turned(names: list[bytes], first: int) -> list[bytes]:
+    """The names from one on, then those before it."""
+    first %= max(1, len(names))
+    return names[first:] + names[:first]
 
 
 def _around(db: Connection, name: bytes, number: int) -> Iterator[Term]:

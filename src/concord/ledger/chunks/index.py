@@ -31,7 +31,7 @@ from concord.xet.shard import Term
 from concord.xet.xorb import Table
 
 SIZE_MAX = 2**63 - 1
-VERSION = 1  # of the tables below; another one is computed anew
+VERSION = 2  # of the tables below; another one is computed anew
 AT_ONCE = 500  # values in one question
 
 _kept = MetaData()
@@ -42,6 +42,7 @@ xorb = Kept(
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("stored", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("came", BigInteger, nullable=False),
 )
 chunk = Kept(
     "chunk",
@@ -125,8 +126,8 @@ class Index:
 
 
 def add_xorb(db: Connection, name: bytes, table: Table, at: int) -> None:
-    """Enter a xorb and its chunks."""
-    row = db.execute(insert(xorb).values(hash=name, stored=table.stops[-1], at=at))
+    """Enter a xorb that came at this time, and its chunks."""
+    row = db.execute(insert(xorb).values(hash=name, stored=table.stops[-1], at=at, came=at))
     assert row.inserted_primary_key is not None
     number = row.inserted_primary_key[0]
     rows = [{"hash": table.hash(place), "xorb": number, "number": place} for place in range(len(table))]
@@ -161,10 +162,11 @@ def xorbs_before(db: Connection, before: int) -> Iterator[bytes]:
     yield from db.scalars(select(xorb.c.hash).where(xorb.c.at < before).order_by(xorb.c.hash))
 
 
-def xorbs_without_file(db: Connection) -> Iterator[bytes]:
-    """Xorbs of which no file has a chunk, the newest first."""
+def xorbs_without_file(db: Connection) -> Iterator[tuple[bytes, int]]:
+    """Xorbs of which no file has a chunk, and when each came, in that order."""
     used = select(term.c.xorb).where(term.c.xorb == xorb.c.hash).exists()
-    yield from db.scalars(select(xorb.c.hash).where(~used).order_by(xorb.c.at.desc(), xorb.c.id.desc()))
+    asked = select(xorb.c.hash, xorb.c.came).where(~used).order_by(xorb.c.came, xorb.c.id)
+    yield from ((name, came) for name, came in db.execute(asked))
 
 
 def places(db: Connection, hashes: Sequence[bytes]) -> dict[bytes, list[Place]]:

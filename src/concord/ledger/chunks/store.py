@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, TooLargeError
 from concord.ledger.chunks import answers, index
-from concord.ledger.chunks.answers import Reconstruction, Span
+from concord.ledger.chunks.answers import LANDED_AGE, Opening, Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
 from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, salvageable
@@ -194,16 +194,23 @@ class Chunks:
         return answers.reconstruction(self._shelf, self._terms(unspell(name), start, stop), start, stop)
 
     def neighbourhood(
-        self, chunk: str, files: Callable[[str], bool], xorbs: Callable[[str], bool], at: int, life: int
+        self,
+        chunk: str,
+        files: Callable[[str], bool],
+        xorbs: Callable[[str], bool],
+        at: int,
+        life: int,
+        turn: int | None = None,
     ) -> bytes | None:
         """The answer to a client that asks for a chunk, or None: all that the files with this chunk are made of.
 
         Only chunks of files that `files` allows are in it, and of xorbs without a file that `xorbs` allows (those of an upload that
-        was cut). The client may build on it for `life` seconds: what it names counts as young from now on.
+        was cut). With a `turn`, counted from 0, such xorbs are told even if the chunk is not here (`answers.Opening`). The client
+        may build on it for `life` seconds: what it names counts as young from now on.
         """
-        asked = unspell(chunk)
+        asked, opening = unspell(chunk), None if turn is None else Opening(at - LANDED_AGE, turn)
         with self._index.reading() as db:
-            shown = answers.shown(db, index.places(db, [asked]).get(asked, []), files, xorbs)
+            shown = answers.shown(db, index.places(db, [asked]).get(asked, []), files, xorbs, opening)
         if shown is None:
             return None
         with self._files.lock("lock"), self._index.writing() as db:
