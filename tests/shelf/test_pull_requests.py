@@ -4,7 +4,7 @@ import pytest
 from meeting import AMINA, SAMI, TN, file, meet, paths, put
 from msgspec.structs import replace
 
-from concord.errors import StaleError
+from concord.errors import RefusedError, StaleError
 from concord.ledger.record import ENCODER
 from concord.node import Node
 from concord.shelf import Draft, Shelf, pull_requests
@@ -30,6 +30,20 @@ def test_a_person_of_one_member_opens_a_pull_request_on_the_repo_of_another_who_
         assert paths(each, repo) == {"README.md", "new", "newer", "meanwhile"}
         assert each.find(repo.id, None).threads[thread.number].status == "merged"
     assert nodes[0].view.digests() == nodes[1].view.digests()
+
+
+def test_a_merged_pull_request_takes_no_more_commits(nodes: list[Node], shelf: Shelf) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    put(shelf, repo, "a")
+    meet(nodes)
+    other = Shelf(nodes[1])
+    thread = other.discuss(SAMI, other.find(repo.id, None), "Better", "", pull=True)
+    put(other, other.find(repo.id, None), "b", ref=thread.ref, by=SAMI)
+    meet(nodes)
+    pull_requests.merge(shelf, AMINA, shelf.find(repo.id, None), thread, "Merge")
+    meet(nodes)
+    with pytest.raises(RefusedError, match="is merged, and takes no more commits"):
+        put(other, other.find(repo.id, None), "c", ref=thread.ref, by=SAMI)
 
 
 def test_a_pull_request_that_touches_what_changed_since_is_not_merged(nodes: list[Node], shelf: Shelf) -> None:

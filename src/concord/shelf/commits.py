@@ -54,6 +54,8 @@ def followed(repo: Repo, draft: Draft, speaker: Speaker) -> Revision | None:
 def _check(repo: Repo, draft: Draft, thread: Thread | None, speaker: Speaker) -> None:
     if thread is not None and speaker.origin not in (thread.begun.by, repo.id.owner):
         raise RefusedError(f"commits to pull request {thread.number} are for whoever began it, or for the owner of the repo")
+    if thread is not None and thread.merged is not None:
+        raise RefusedError(f"pull request {thread.number} is merged, and takes no more commits: begin another")
     if thread is None and speaker.origin != repo.id.owner:
         raise RefusedError(f"{label(speaker.origin)} commits to its own repos; to this one it proposes a pull request")
     if thread is None and draft.ref not in repo.branches and repo.branches:

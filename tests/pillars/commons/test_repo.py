@@ -1,9 +1,11 @@
 """The fold of a repo: the order in which others' logs arrive changes nothing, and neither does what they may not say."""
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,6 +123,94 @@ def test_a_tag_of_a_commit_that_is_not_there_is_none() -> None:
     repo = fold(REPO, [OPENED, FIRST, said(lost)])
     assert repo is not None
     assert repo.tags == {}
+
+
+# Hostile members: whatever they say, in whatever order it comes, the owner's branches, tags, gate and merges stay as they are.
+
+STOLEN = said(Discussion(by=BR.origin, at=NOW + 4, repo=REPO, title="Mine", pull=True))
+WHO = st.sampled_from([TN.origin, BR.origin])
+WHEN = st.integers(NOW - 5, NOW + 40)
+LEAVES = st.sampled_from([each.leaf for each in (*OWN, *OTHERS, STOLEN)] + ["0" * 64])
+REFS = st.sampled_from(["main", REF, f"refs/pr/{number(STOLEN.leaf)}", "refs/pr/0"])
+WORDS = st.sampled_from(["a", "b"])
+HOSTILE = st.one_of(
+    st.builds(lambda by, at, ref, parent, merges: Commit(by=by, at=at, repo=REPO, ref=ref, tree=TREE, title="t", parent=parent,
+                                                         merges=merges), WHO, WHEN, REFS, LEAVES | st.none(), LEAVES | st.none()),
+    st.builds(lambda by, at, what, target: Point(by=by, at=at, kind="model", name="words", what=what, ref="main", target=target),
+              WHO, WHEN, st.sampled_from(["branch", "tag"]), LEAVES | st.none()),
+    st.builds(lambda by, at, leaf, status: Settle(by=by, at=at, discussion=leaf, status=status, title="Taken over"),
+              WHO, WHEN, LEAVES, st.sampled_from(["open", "closed", "merged", "draft"])),
+    st.builds(lambda by, at, leaf: Comment(by=by, at=at, discussion=leaf, text="x"), WHO, WHEN, LEAVES),
+    st.builds(lambda by, at, title: Discussion(by=by, at=at, repo=REPO, title=title, pull=True), WHO, WHEN, WORDS),
+    st.builds(lambda by, at, person, liked: Like(by=by, at=at, repo=REPO, person=person, liked=liked), WHO, WHEN, WORDS,
+              st.booleans()),
+    st.builds(lambda by, at: Close(by=by, at=at, kind="model", name="words"), WHO, WHEN),
+    st.builds(lambda by, at: Configure(by=by, at=at, kind="model", name="words", gate="manual"), WHO, WHEN),
+    st.builds(lambda by, at: Move(by=by, at=at, kind="model", name="words", to="gone"), WHO, WHEN),
+    st.builds(lambda by, at: Open(by=by, at=at, kind="model", name="words"), WHO, WHEN),
+)  # fmt: skip
+
+
+@given(st.lists(HOSTILE, max_size=25), st.integers(0, 2**32))
+def test_what_others_say_moves_nothing_of_the_owners(records: list[Record], seed: int) -> None:
+    theirs = [STOLEN, *OTHERS, *(said(record, index) for index, record in enumerate(records, 100))]
+    plain, repo = fold(REPO, OWN), fold(REPO, OWN, theirs)
+    assert plain is not None and repo is not None
+    assert repo == fold(REPO, OWN, Random(seed).sample(theirs, len(theirs)))
+    assert (repo.root, repo.gate, repo.branches, repo.tags) == (plain.root, plain.gate, plain.branches, plain.tags)
+    assert [each for each in repo.revisions.values() if each.commit.ref == "main"] == [*plain.revisions.values()]
+    for thread in repo.threads.values():
+        assert (thread.status == "merged") == (thread.merged is not None) == (thread.head == AMENDED.leaf)
+        assert thread.head is None or repo.revisions[thread.head].commit.ref == thread.ref
+    mine = [each for each in repo.revisions.values() if each.commit.ref == REF]
+    assert {each.commit.by for each in mine} <= {TN.origin}
+    assert {by for by, _ in repo.likes} <= {TN.origin, BR.origin}
+
+
+def test_nobody_but_the_owner_merges() -> None:
+    claimed = said(Settle(by=TN.origin, at=NOW + 9, discussion=PULL.leaf, status="merged", title="Done"))
+    forged = commit(BR.origin, f"refs/pr/{number(STOLEN.leaf)}", SECOND, NOW + 9, merges=AMENDED.leaf)
+    own = commit(TN.origin, REF, AMENDED, NOW + 9, merges=AMENDED.leaf)
+    repo = fold(REPO, OWN[:-1], [*OTHERS, STOLEN, claimed, forged, own])
+    assert repo is not None
+    pull = repo.threads[number(PULL.leaf)]
+    assert (pull.status, pull.merged, pull.title, pull.answers) == ("draft", None, "Better", [])
+
+
+def test_a_pull_request_ends_where_it_was_merged() -> None:
+    repo = fold(REPO, OWN, [*OTHERS, commit(TN.origin, REF, AMENDED, NOW + 30)])
+    assert repo is not None
+    pull = repo.threads[number(PULL.leaf)]
+    assert (pull.status, pull.head, pull.merged) == ("merged", AMENDED.leaf, MERGED.leaf)
+
+
+def test_an_answer_goes_to_its_very_discussion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two discussions of one number are looked for in hours, so here every number is the same."""
+    monkeypatch.setattr("concord.pillars.commons.repo.number", lambda _: 7)
+    earlier = said(Discussion(by=TN.origin, at=NOW + 4, repo=REPO, title="Another"))
+    answer = said(Comment(by=BR.origin, at=NOW + 6, discussion=TALK.leaf, text="yes"))
+    repo = fold(REPO, OWN, [TALK, earlier, answer])
+    assert repo is not None
+    assert [(thread.leaf, thread.answers) for thread in repo.threads.values()] == [(earlier.leaf, [])]
+
+
+def test_a_commit_that_begins_like_one_of_the_owners_does_not_hide_it() -> None:
+    repo = fold(REPO, OWN, OTHERS)
+    assert repo is not None
+    alike = FIRST.leaf[:7] + "0" * 57
+    repo.revisions[alike] = replace(repo.revisions[PROPOSED.leaf], leaf=alike)
+    assert repo.find(FIRST.leaf[:7]).leaf == FIRST.leaf
+    assert repo.find(alike[:20]).leaf == alike
+
+
+def test_many_commits_that_are_dated_backwards_are_followed_in_one_go() -> None:
+    """Each passes over all others once if they are followed one by one: 20,000 took minutes, and a page waits for it."""
+    chain = [SECOND]
+    for count in range(20_000):
+        chain.append(commit(TN.origin, REF, chain[-1], NOW + 90_000 - count))
+    repo = fold(REPO, OWN[:-1], [PULL, *chain[1:]])
+    assert repo is not None
+    assert repo.threads[number(PULL.leaf)].head == chain[-1].leaf
 
 
 RECORDS: list[Record] = [

@@ -11,14 +11,17 @@ node is there to count.
 1. An owner's commit moves its branch if its parent is the branch's last commit, or if it has none (the branch begins, or begins
    anew: a squash). Any other lost a race, and changes nothing.
 2. A commit to `refs/pr/<number>` counts if it is said by the one who began that pull request, or by the owner, and its parent
-   is the ref's last commit, or, for the first, any commit of the repo.
+   is the ref's last commit, or, for the first, any commit of the repo. The pull request is merged, and ends there, where a
+   commit of the owner to a branch says so; that anybody else says so, or calls it merged, counts for nothing.
 3. What is said of a repo after it was closed counts for nothing, until it is opened again, empty.
 4. What is said in discussions, and who likes a repo, counts in the order in which it is dated, whoever says it; what one member
    says within a second, in the order of its log.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from concord.errors import MissingError
 from concord.ledger.record import Record
@@ -112,11 +115,16 @@ class Repo:
         if leaf is None and revision.startswith(_PULLS):
             leaf = next((thread.head for thread in self.threads.values() if thread.ref == revision), None)
         if leaf is None and 7 <= len(revision) <= len("9f" * 32):
-            found = [known for known in self.revisions if known.startswith(revision)]
-            leaf = found[0] if len(found) == 1 else None
+            leaf = self._begins(revision)
         if leaf is None:
             raise MissingError(f"{self.id.name} has no revision {revision[:100]!r}")
         return self.revisions[leaf]
+
+    def _begins(self, digits: str) -> str | None:
+        """The one commit that begins so. Others can propose commits that begin like one of the owner, which is meant then."""
+        found = [each for leaf, each in self.revisions.items() if leaf.startswith(digits)]
+        own = [each for each in found if not each.commit.ref.startswith(_PULLS)]
+        return next((some[0].leaf for some in (own, found) if len(some) == 1), None)
 
     def history(self, revision: Revision) -> list[Revision]:
         """`revision` and all before it, newest first."""
@@ -158,9 +166,9 @@ def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> 
     late = sorted([*theirs, *mine], key=_turn)
     for begun in late:
         _begin_thread(repo, begun)
+    _follow_pulls(repo, late)
     for answer in late:
         _answer(repo, answer)
-    _follow_pulls(repo, [said for said in late if isinstance(said.record, Commit)])
     return repo
 
 
@@ -222,10 +230,13 @@ def _begin_thread(repo: Repo, said: Said) -> None:
 
 def _answer(repo: Repo, said: Said) -> None:
     match said.record:
-        case Comment(discussion=leaf) | Settle(discussion=leaf) if (thread := repo.threads.get(number(leaf))) is not None:
+        case Comment(discussion=leaf) | Settle(discussion=leaf):
+            thread = repo.threads.get(number(leaf))
+            if thread is None or thread.leaf != leaf:
+                return  # a number has few digits, and somebody may have looked for another discussion that has it, too
             if isinstance(said.record, Comment):
                 thread.answers.append(said)
-            elif said.record.by in (repo.id.owner, thread.begun.by):
+            elif said.record.by in (repo.id.owner, thread.begun.by) and (thread.merged or said.record.status != "merged"):
                 thread.answers.append(said)
                 _settle(thread, said.record)
         case Like(by=by, person=person, liked=liked):
@@ -234,35 +245,34 @@ def _answer(repo: Repo, said: Said) -> None:
 
 def _settle(thread: Thread, settled: Settle) -> None:
     thread.title = settled.title or thread.title
-    if thread.status != "merged":
+    if thread.merged is None:
         thread.status = settled.status
 
 
-def _follow_pulls(repo: Repo, commits: list[Said]) -> None:
-    """Rule 2, until nothing more follows; and which pull requests the owner merged."""
-    waiting = [said for said in commits if isinstance(said.record, Commit)]
+def _follow_pulls(repo: Repo, commits: Iterable[Said]) -> None:
+    """Rule 2. Of what could follow, the first in the order of `commits` does, whatever the order in which others are dated."""
     threads = {thread.ref: thread for thread in repo.threads.values() if thread.begun.pull}
-    grew = True
-    while grew:
-        grew = False
-        for said in list(waiting):
-            if _follow_pull(repo, threads, said):
-                waiting.remove(said)
-                grew = True
-    merged = {revision.commit.merges: leaf for leaf, revision in repo.revisions.items() if revision.commit.merges}
+    merged: dict[str | None, str] = {each.commit.merges: leaf for leaf, each in repo.revisions.items() if each.commit.merges}
+    after: dict[str | None, list[tuple[int, Said, Commit]]] = defaultdict(list)
+    for turn, said in enumerate(commits):
+        if isinstance(said.record, Commit) and said.record.ref in threads:
+            after[said.record.parent].append((turn, said, said.record))
+    ready = [each for parent in (None, *repo.revisions) for each in after.pop(parent, ())]
+    heapify(ready)
+    while ready:
+        _, said, commit = heappop(ready)
+        if _follows(repo, threads[commit.ref], commit, merged):
+            repo.revisions[said.leaf] = Revision(said.leaf, said.index, commit)
+            threads[commit.ref].head = said.leaf
+            for each in after.pop(said.leaf, ()):
+                heappush(ready, each)
     for thread in threads.values():
         if thread.head in merged:
             thread.status, thread.merged = "merged", merged[thread.head]
 
 
-def _follow_pull(repo: Repo, threads: Mapping[str, Thread], said: Said) -> bool:
-    commit = said.record
-    assert isinstance(commit, Commit)
-    thread = threads.get(commit.ref)
-    if thread is None or commit.by not in (thread.begun.by, repo.id.owner):
+def _follows(repo: Repo, thread: Thread, commit: Commit, merged: Mapping[str | None, str]) -> bool:
+    """Whether a commit, whose parent is there, is the next one of a pull request."""
+    if commit.by not in (thread.begun.by, repo.id.owner) or thread.head in merged:
         return False
-    if commit.parent != thread.head if thread.head else commit.parent not in (None, *repo.revisions):
-        return False
-    repo.revisions[said.leaf] = Revision(said.leaf, said.index, commit)
-    thread.head = said.leaf
-    return True
+    return thread.head in (None, commit.parent)
