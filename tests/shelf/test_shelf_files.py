@@ -28,3 +28,15 @@ def test_a_list_of_changes_that_is_none_is_malformed(shelf: Shelf) -> None:
     repo = shelf.find(repo.id, None)
     with pytest.raises(MalformedError, match="is no list of changes"):
         shelf.tree(repo, repo.find("main"))
+
+
+def test_a_list_of_changes_that_nobody_has_the_memory_for_is_not_read(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    listing = shelf.node.blobs.detach(b'{"put":[],"removed":[]}', "application/json")
+    fields = {"repo": to_builtins(repo.id), "ref": "main", "tree": "9f" * 32, "title": "Much", "listing": to_builtins(listing)}
+    shelf.node.say(AMINA, Commit, fields)
+    found = shelf.find(repo.id, None).find("main")
+    assert shelf.changes(found).put == ()
+    monkeypatch.setattr("concord.shelf.files.LISTING_MAX", listing.size - 1)
+    with pytest.raises(MalformedError, match="lists its changes in"):
+        shelf.changes(found)

@@ -16,7 +16,9 @@ from concord.private import kept
 from concord.shelf.courier import Courier, Sound
 from concord.shelf.repos import Finder, remember
 
+LISTING_MAX = 128 << 20  # bytes of a list of changes that is read: 200,000 files with long names
 TREES_KEPT = 16
+TREE_FILES_KEPT = 500_000  # of all trees that are kept: 400 bytes each
 
 
 class Where(Enum):
@@ -58,15 +60,22 @@ class Reader(Finder):
             if pending:
                 if trees.digest(grown) != revision.commit.tree:
                     raise DamagedError(f"the commits before {revision.oid} do not make the tree that it names")
-                remember(self._trees, revision.leaf, grown, TREES_KEPT)
+                self._keep_tree(revision.leaf, grown)
             self._trees.move_to_end(revision.leaf)
             return grown
+
+    def _keep_tree(self, leaf: str, tree: Tree) -> None:
+        remember(self._trees, leaf, tree, TREES_KEPT)
+        while len(self._trees) > 1 and sum(map(len, self._trees.values())) > TREE_FILES_KEPT:
+            self._trees.popitem(last=False)
 
     def changes(self, revision: Revision) -> Changes:
         """What a commit changes. MissingError if that is listed in a blob which is not here, MalformedError if it is no list."""
         listing = revision.commit.listing
         if listing is None:
             return revision.commit.changes
+        if listing.size > LISTING_MAX:
+            raise MalformedError(f"the commit {revision.oid} lists its changes in {listing.size} bytes, over {LISTING_MAX}")
         try:
             return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:

@@ -39,8 +39,7 @@ from concord.pillars.commons.repo import MAIN
 from concord.private import drafts
 from concord.private.people import Speaker
 from concord.shelf.commits import Draft, followed
-from concord.shelf.files import TREES_KEPT, Reader
-from concord.shelf.repos import remember
+from concord.shelf.files import Reader
 from concord.tlog.merkle import leaf_hash
 
 INLINE_MAX = 40_000  # bytes of changes that a commit carries itself; more are listed in a blob beside the log
@@ -205,7 +204,7 @@ class Shelf(Reader):
         found = self.find(repo.id, speaker).revisions.get(leaf)
         if found is None:
             raise StaleError(f"somebody else committed to {draft.ref} at the same moment", 0)
-        remember(self._trees, leaf, after, TREES_KEPT)
+        self._keep_tree(leaf, after)
         return found
 
     def _carried(self, changes: Changes) -> dict[str, Changes | Detached]:

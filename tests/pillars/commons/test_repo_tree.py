@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concord.errors import MalformedError
-from concord.pillars.commons.tree import File, check_path, digest, folders, git_blob, git_folders, git_oid, grow, pointer
+from concord.pillars.commons.tree import (
+    FILES_MAX,
+    File,
+    check_path,
+    digest,
+    folders,
+    git_blob,
+    git_folders,
+    git_oid,
+    grow,
+    listing,
+    parse_listing,
+    pointer,
+)
 
 NAMES = st.sampled_from(["a", "b", "c", "README.md"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -65,6 +78,40 @@ def test_nothing_is_put_twice() -> None:
 def test_a_path_with_tricks_is_none(path: str) -> None:
     with pytest.raises(MalformedError, match="is no path"):
         check_path(path)
+
+
+def test_a_tree_has_as_many_files_and_folders_as_a_reader_has_room_for() -> None:
+    many = [File(path=f"d{number % 7}/{number}", size=1, sha256="9f" * 32) for number in range(FILES_MAX + 1)]
+    tree = grow({}, many[1:], [])
+    with pytest.raises(MalformedError, match="make several repos"):
+        grow(tree, many[:1], [])
+    with pytest.raises(MalformedError, match="make several repos"):
+        parse_listing(b"".join(listing({each.path: each for each in many})))
+    deep = [File(path=f"{number}/{'a/' * 90}b", size=1, sha256="9f" * 32) for number in range(2300)]
+    with pytest.raises(MalformedError, match=f"more than {FILES_MAX} folders"):
+        grow({}, deep, [])
+    with pytest.raises(MalformedError, match="parts deep"):
+        check_path("a/" * 100 + "b")
+
+
+def test_as_many_folders_are_removed_as_a_commit_can_name() -> None:
+    """Each passes over the whole tree once if they are looked for one by one: half of these took ten minutes."""
+    tree = grow({}, [File(path=f"{number}/a", size=1, sha256="9f" * 32) for number in range(100_000)], [])
+    assert set(grow(tree, [], [f"{number}" for number in range(1, 100_000)])) == {"0/a"}
+
+
+@given(st.lists(PATHS, max_size=8, unique=True), st.lists(PATHS, max_size=4))
+def test_what_is_removed_is_gone_with_all_below_and_nothing_else(paths: list[str], removed: list[str]) -> None:
+    tree = {path: file(path) for path in paths}
+    left = dict(tree)
+    for path in removed:
+        gone = [path] if path in left else [each for each in left if each.startswith(f"{path}/")]
+        if not gone:
+            with pytest.raises(MalformedError, match="is not there"):
+                grow(tree, [], removed)
+            return
+        left = {each: kept for each, kept in left.items() if each not in gone}
+    assert grow(tree, [], removed) == left
 
 
 @pytest.mark.parametrize("path", ["a", "a/b.c", ".gitattributes", "数据/模型.bin", "é", "a b", "-", "x" * 255, "emoji 🙂.txt"])

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from concord.ledger.record import Detached, Digest, Language, Line, Name, Origin, Part, Record, Ref, Text, says
-from concord.pillars.commons.tree import File, Path
+from concord.pillars.commons.tree import FILES_MAX, File, Path
 
 Kind = Literal["model", "dataset", "space"]
 KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset", "spaces": "space"}  # by what they are called in an address
@@ -36,7 +36,7 @@ Status = Literal["open", "closed", "merged", "draft"]
 Relation = Literal["", "finetune", "adapter", "merge", "quantized"]
 Tag = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\n]+\Z")]
 
-CHANGES_MAX = 200_000  # files that one commit puts, or removes
+CHANGES_MAX = FILES_MAX  # files that one commit puts, or removes: a branch can begin anew with the whole of a tree
 
 
 class RepoId(Part, frozen=True):

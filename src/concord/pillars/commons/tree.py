@@ -9,11 +9,13 @@ grows by fifty says fifty, whoever has all commits of a branch has the tree, and
 ([], 'f03b942625da3f4b')
 
 Removing `data` removes the file `data`, or everything below the folder. Paths are what every client and every disk can take:
-no empty part, no `.` or `..`, no leading or trailing slash, no control character, at most 1,024 bytes, in Unicode's form C.
+no empty part, no `.` or `..`, no leading or trailing slash, no control character, at most 1,024 bytes and 100 parts, in
+Unicode's form C. A tree has at most 200,000 files and as many folders, so that whoever reads it, whoever made it, has the memory.
 """
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import translate
 from functools import lru_cache
@@ -28,6 +30,8 @@ from concord.ledger.record import ENCODER, Count, Digest, Part
 
 PATH_MAX = 1024  # bytes
 PART_MAX = 255  # bytes of one part of a path: what file systems take
+DEPTH_MAX = 100  # parts of a path
+FILES_MAX = 200_000  # of a tree; and folders
 
 Path = Annotated[str, Meta(min_length=1, max_length=PATH_MAX, description="the path of a file in a repo")]
 GitHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z", description="the hash that git gives to the content")]
@@ -54,26 +58,26 @@ class File(Part, frozen=True):
         return self.oid is None
 
 
+_NO_PARTS = {"", ".", ".."}
 _LINE = msgspec.json.Decoder(File)
 
 
 def grow(tree: Tree, put: Iterable[File], removed: Iterable[str]) -> dict[str, File]:
     """`tree` without what is `removed`, and then with what is `put`.
 
-    MalformedError for a path that is none, one put twice, one that is a file and a folder at once, or one removed that is not
-    there.
+    MalformedError for a path that is none, one put twice, one that is a file and a folder at once, one removed that is not there,
+    or too many files or folders.
     """
     grown = dict(tree)
-    for path in removed:
-        _remove(grown, path)
+    _remove(grown, removed)
     seen: set[str] = set()
     for file in put:
         if check_path(file.path) in seen:
             raise MalformedError(f"{file.path} is put twice")
         seen.add(file.path)
         grown[file.path] = file
-    if seen:
-        _check_folders(grown)
+    if not seen <= tree.keys():
+        _check_shape(grown)
     return grown
 
 
@@ -100,24 +104,33 @@ def parse_listing(raw: bytes) -> dict[str, File]:
         if path <= last:
             raise MalformedError(f"line {number} of a listing: {file.path[:100]!r} is out of order")
         tree[file.path], last = file, path
-    _check_folders(tree)
+    _check_shape(tree)
     return tree
 
 
 def check_path(path: str) -> str:
     """`path`, if it can be one. MalformedError says why it cannot."""
-    parts = path.split("/")
-    if not path or any(part in ("", ".", "..") for part in parts):
+    parts, size = path.split("/"), len(path.encode(errors="replace"))
+    if not path or not _NO_PARTS.isdisjoint(parts):
         raise MalformedError(f"{path[:100]!r} is no path: a part of it is empty, '.' or '..'")
-    if len(path.encode(errors="replace")) > PATH_MAX or any(len(part.encode(errors="replace")) > PART_MAX for part in parts):
+    if size > PATH_MAX or (size > PART_MAX and any(len(part.encode(errors="replace")) > PART_MAX for part in parts)):
         raise MalformedError(f"{path[:100]!r} is no path: over {PATH_MAX} bytes, or a part of it over {PART_MAX}")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Cf") for char in path) or "\\" in path:
+    if len(parts) > DEPTH_MAX:
+        raise MalformedError(f"{path[:100]!r} is no path: it is more than {DEPTH_MAX} parts deep")
+    if not _is_plain(path):
         raise MalformedError(f"{path[:100]!r} is no path: it has a control character or a backslash")
     if unicodedata.normalize("NFC", path) != path:
         raise MalformedError(f"{path[:100]!r} is no path: it is not in Unicode's form C, and would look like another")
     if parts[0].casefold() == ".git":
         raise MalformedError(f"{path[:100]!r} is no path: .git is git's own")
     return path
+
+
+def _is_plain(path: str) -> bool:
+    """Whether there is no control character and no backslash in a path. What is ASCII can be printed, or is one."""
+    if path.isascii():
+        return path.isprintable() and "\\" not in path
+    return "\\" not in path and all(unicodedata.category(char) not in ("Cc", "Cs", "Cf") for char in path)
 
 
 def fits(path: str, patterns: Iterable[str]) -> bool:
@@ -188,11 +201,13 @@ def git_oid(file: File) -> str:
 
 
 def folders(tree: Iterable[str]) -> set[str]:
-    """All folders that the paths of a tree name."""
+    """All folders that the paths of a tree name. MalformedError for more than FILES_MAX."""
     found: set[str] = set()
     for path in tree:
         while "/" in path and (path := path.rpartition("/")[0]) not in found:
             found.add(path)
+        if len(found) > FILES_MAX:
+            raise MalformedError(f"a tree with more than {FILES_MAX} folders: make several repos of it")
     return found
 
 
@@ -226,17 +241,23 @@ def _parse_line(line: bytes, number: int) -> File:
     return file
 
 
-def _remove(tree: dict[str, File], path: str) -> None:
-    if tree.pop(path, None) is not None:
-        return
-    below = [name for name in tree if name.startswith(f"{path}/")]
-    if not below:
-        raise MalformedError(f"{path[:100]!r} is removed, and is not there")
-    for name in below:
-        del tree[name]
+def _remove(tree: dict[str, File], removed: Iterable[str]) -> None:
+    """Take out files, and folders with what is below. The paths are put in order once, however many folders go."""
+    ordered: list[str] = []
+    for path in removed:
+        if tree.pop(path, None) is not None:
+            continue
+        ordered = ordered or sorted(tree)
+        first, last = (bisect_left(ordered, f"{path}{mark}") for mark in "/0")  # "0" is what follows "/"
+        below = [name for name in ordered[first:last] if tree.pop(name, None) is not None]
+        if not below:
+            raise MalformedError(f"{path[:100]!r} is removed, and is not there")
 
 
-def _check_folders(tree: Tree) -> None:
+def _check_shape(tree: Tree) -> None:
+    """MalformedError for too many files or folders, or a path that is both."""
+    if len(tree) > FILES_MAX:
+        raise MalformedError(f"a tree of {len(tree)} files, over {FILES_MAX}: make several repos of them")
     both = next((path for path in folders(tree) if path in tree), None)
     if both is not None:
         raise MalformedError(f"{both} would be a file and a folder at once")
