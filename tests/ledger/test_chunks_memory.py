@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+import tracemalloc
+from hashlib import sha256
 from pathlib import Path
 
+from concord.ledger.chunks.shelf import Shelf
+from concord.ledger.chunks.writer import Weave, Writer
 from concord.testing.processes import environment
+from concord.xet.xorb import CHUNKS_MAX
 
 SIZE = 2 << 30  # bytes of the file
 BLOCK = 48 << 20  # random bytes, of which it consists, over and over: the disk is not filled
@@ -53,3 +58,19 @@ def test_a_file_of_gigabytes_takes_no_more_memory_than_a_small_one(tmp_path: Pat
     assert size == sent == SIZE
     assert growth < GROWTH_MAX
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 2 * BLOCK
+
+
+def test_what_a_file_is_woven_of_is_forgotten_once_it_has_landed(tmp_path: Path) -> None:
+    """The hashes and places of the chunks of every xorb: 220 bytes a chunk, 4 MB for each GB of what is new."""
+    shelf, weave = Shelf(tmp_path), Weave()
+    tracemalloc.start()
+    try:
+        with Writer(shelf, lambda draft: draft.finish(0), ".tmp") as writer:
+            for number in range(8 * CHUNKS_MAX):
+                chunk = sha256(b"%d" % number).digest()
+                weave.add(*writer.put(chunk, b"x", 1), chunk, 1)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(list(weave.terms())) == 8
+    assert kept < CHUNKS_MAX * 64  # the hashes of the last xorb, whose term is not closed

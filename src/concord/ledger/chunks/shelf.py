@@ -23,7 +23,10 @@ PARTIAL = f".part{TEMPORARY}"  # of chunks that were verified one by one, and ar
 
 
 class Draft:
-    """A xorb that is being written. `hash` is None until it is finished."""
+    """A xorb that is being written. `hash` is None until it is finished; then that is all that is known of it.
+
+    A file that is woven of many keeps them all to its end.
+    """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
@@ -61,6 +64,8 @@ class Draft:
         os.fsync(self._file.fileno())
         os.utime(self._file.fileno(), (at, at))
         self.hash = table.root
+        for known in (self.numbers, self._hashes, self._stops, self._ends, self._sums):
+            known.clear()
         return table
 
 
