@@ -35,6 +35,12 @@ def required(node: Node, request: Request) -> Speaker:
     return speaker
 
 
+def token(node: Node, request: Request) -> secrets.Token | None:
+    """What is known of the token that the request carries."""
+    with node.private_reading() as db:
+        return secrets.known(db, _secret(request.headers.get("authorization", "")))
+
+
 def _secret(header: str) -> str:
     """The token in an Authorization header. Git and its companions send it as the password that goes with any name."""
     if header.lower().startswith(BEARER):

@@ -22,7 +22,7 @@ from hashlib import sha256
 from secrets import choice, token_hex, token_urlsafe
 from string import ascii_letters, digits
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from concord.errors import MissingError, RefusedError, SignInError
 from concord.private import people
@@ -125,6 +125,12 @@ def token_speaker(db: Connection, secret: str, now: int) -> Speaker:
     return people.speaker(db, row.person).narrowed(row.scopes.split(" "))
 
 
+def known(db: Connection, secret: str) -> Token | None:
+    """What is known of the token that this secret is; None if it is none."""
+    row = db.execute(select(token).where(token.c.hash == _hash(secret))).mappings().first()
+    return _told(row) if row is not None else None
+
+
 def note_use(db: Connection, secret: str, now: int) -> None:
     """Remember when a token was last used."""
     db.execute(update(token).where(token.c.hash == _hash(secret)).values(used=now))
@@ -135,10 +141,7 @@ def tokens(db: Connection, person: str | None = None) -> list[Token]:
     query = select(token).order_by(token.c.created.desc(), token.c.id)
     if person is not None:
         query = query.where(token.c.person == person)
-    return [
-        Token(row["id"], row["person"], row["label"], tuple(row["scopes"].split(" ")), row["created"], row["expires"], row["used"])
-        for row in db.execute(query).mappings()
-    ]
+    return [_told(row) for row in db.execute(query).mappings()]
 
 
 def revoke(db: Connection, id: str, person: str | None = None) -> None:  # noqa: A002  the id it is
@@ -146,6 +149,11 @@ def revoke(db: Connection, id: str, person: str | None = None) -> None:  # noqa:
     mine = token.c.id == id if person is None else (token.c.id == id) & (token.c.person == person)
     if db.execute(delete(token).where(mine)).rowcount == 0:
         raise MissingError(f"no token {id!r}")
+
+
+def _told(row: RowMapping) -> Token:
+    scopes = tuple(row["scopes"].split(" "))
+    return Token(row["id"], row["person"], row["label"], scopes, row["created"], row["expires"], row["used"])
 
 
 def _hash(secret: str) -> str:

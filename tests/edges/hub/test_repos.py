@@ -17,6 +17,7 @@ from concord.testing import Clock, everything
 def test_whoami_tells_the_namespace_and_what_the_token_may_do(owner: Person, nobody: Person, person: Callable[..., Person]) -> None:
     told = owner.get("/api/whoami-v2").json()
     assert (told["name"], told["type"], told["auth"]["accessToken"]["role"], told["user"]) == ("ke", "user", "write", "wanjiru@ke")
+    assert (told["auth"]["accessToken"]["displayName"], told["auth"]["accessToken"]["createdAt"][:4]) == ("a program", "2026")
     assert person("wanjiru", scopes=("read",)).get("/api/whoami-v2").json()["auth"]["accessToken"]["role"] == "read"
     assert nobody.get("/api/whoami-v2").status_code == 401
 

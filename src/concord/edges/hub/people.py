@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from concord.edges import access
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.shapes import when
 from concord.errors import MissingError
@@ -12,11 +13,14 @@ from concord.reading import resolve
 
 
 def whoami(ask: Ask) -> Response:
-    """For whom the token speaks. Its `name` is what the ids of the member's repos begin with, because clients use it so."""
-    speaker = ask.speaker()
+    """For whom the token speaks. Its `name` is what the ids of the member's repos begin with, because clients use it so.
+
+    The token's label goes along: `hf auth login` keeps tokens under it, so that another one does not take the place of the first.
+    """
+    speaker, held = ask.speaker(), access.token(ask.hub.node, ask.request)
     namespace = ask.hub.namespace(speaker.origin)
     role = "write" if speaker.may(Role.PUBLISHER) else "read"
-    token = {"displayName": "token", "role": role, "createdAt": when(0)}
+    token = {"displayName": held.label if held else "token", "role": role, "createdAt": when(held.created if held else 0)}
     told = {
         "type": "user",
         "id": f"{speaker.person}@{speaker.origin}",
