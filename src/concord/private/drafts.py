@@ -23,6 +23,11 @@ def repos(db: Connection) -> list[tuple[str, str, str]]:
     return [(owner, kind, name) for owner, kind, name in db.execute(columns.order_by(draft.c.owner, draft.c.kind, draft.c.name))]
 
 
+def has(db: Connection, owner: str, kind: str, name: str) -> bool:
+    """Whether there is such a one."""
+    return db.execute(_of(select(draft.c.entry), owner, kind, name).limit(1)).first() is not None
+
+
 def entries(db: Connection, owner: str, kind: str, name: str) -> list[bytes]:
     """What was said of one, in order; nothing if it is none."""
     return list(db.scalars(_of(select(draft.c.entry), owner, kind, name).order_by(draft.c.number)))

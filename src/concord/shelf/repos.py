@@ -41,10 +41,11 @@ class Finder:
     # One
 
     def find(self, repo: RepoId, asker: Speaker | None) -> Repo:
-        """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one."""
-        if self._is_private(repo):
-            if asker is None or asker.origin != repo.owner:
-                raise self._missing(repo)
+        """A repo that `asker` may see. MissingError if there is none, or none for this asker; of one renamed, the new one.
+
+        Private ones are looked for only for people of the owner: the time that a stranger waits tells nothing of them.
+        """
+        if asker is not None and asker.origin == repo.owner and self._is_private(repo):
             return self._private(repo)
         shelved, renamed = self._shelves()
         known = shelved.get(repo) or shelved.get(renamed.get(repo, repo))
@@ -186,7 +187,8 @@ class Finder:
         return MissingError(f"there is no {repo.kind} {name}{hint}")
 
     def _is_private(self, repo: RepoId) -> bool:
-        return bool(self._drafted(repo))
+        with self.node.private_reading() as db:
+            return drafts.has(db, repo.owner, repo.kind, repo.name)
 
     def _private(self, repo: RepoId) -> Repo:
         said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]

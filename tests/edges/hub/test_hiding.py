@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from asking import Person, file, large
+from sqlalchemy import Engine, event
 from starlette.testclient import TestClient
 
 from concord.edges.hub.door import OPERATIONS
@@ -82,6 +83,29 @@ def test_a_private_repo_is_told_like_one_that_never_was_on_every_route(
             told = asked(stranger, method, path.format(name="secret"))
             assert told == asked(stranger, method, path.format(name="never0")), (method, path)
             assert told[0] in (401, 403, 404), (method, path)
+
+
+def test_the_work_done_for_a_stranger_tells_nothing_of_a_private_repo(secret: str, other: Person, nobody: Person) -> None:
+    """What takes another time is another question to the databases, so the questions are compared."""
+    asked_of: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, _values: Any, _context: Any, _many: bool) -> None:  # noqa: FBT001  SQLAlchemy's
+        asked_of.append(statement)
+
+    def questions(person: Person, path: str) -> list[str]:
+        asked_of.clear()
+        person.get(path)
+        return [*asked_of]
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for path in ("/api/models/ke/{}", "/ke/{}/resolve/main/a", "/ke/{}", "/api/v1/commons/models/ke/{}/passport"):
+            for stranger in (nobody, other):
+                questions(stranger, path.format("never1"))  # what is remembered once is
+                never = questions(stranger, path.format("never0"))
+                assert questions(stranger, path.format("secret")) == never == questions(stranger, path.format("never0"))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(
