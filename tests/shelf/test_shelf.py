@@ -10,6 +10,7 @@ from concord.ledger.pillar import PERSONAL_ROLES, Role
 from concord.ledger.record import ENCODER
 from concord.node import Node
 from concord.pillars.commons import Card
+from concord.private import drafts
 from concord.private.people import Speaker
 from concord.shelf import Draft, Shelf
 from concord.shelf.shelf import INLINE_MAX
@@ -98,6 +99,20 @@ def test_publishing_says_all_at_once_and_commits_keep_their_names(nodes: list[No
     pull(nodes[1], NodeSource(nodes[0]))
     assert paths(Shelf(nodes[1]), public) == {"a", "b", "c"}
     assert shelf.find(replace(repo.id, name="secret"), None).id.name == "better"
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_what_was_published_when_the_machine_stopped_is_not_said_again(nodes: list[Node], shelf: Shelf, *, more: bool) -> None:
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    last = put(shelf, repo, "a")
+    with nodes[0].private_reading() as db:
+        drafted = drafts.entries(db, repo.id.owner, repo.id.kind, repo.id.name)
+    nodes[0].say_composed(AMINA, [nodes[0].read(entry) for entry in drafted])
+    size = nodes[0].holdings.tree(KE.origin).size
+    last = put(shelf, shelf.find(repo.id, AMINA), "b") if more else last
+    public = shelf.publish(AMINA, shelf.find(repo.id, AMINA))
+    assert nodes[0].holdings.tree(KE.origin).size == size + more
+    assert (public.private, public.find("main").oid) == (False, last.oid)
 
 
 def test_a_private_repo_that_is_deleted_leaves_nothing(shelf: Shelf) -> None:

@@ -34,6 +34,7 @@ from concord.pillars.commons import (
     Tree,
 )
 from concord.pillars.commons import tree as trees
+from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.records import Gate, Kind, RepoName, Status
 from concord.pillars.commons.repo import MAIN
 from concord.private import drafts
@@ -128,12 +129,19 @@ class Shelf(Reader):
             self._say_own(speaker, repo, Close, {})
 
     def publish(self, speaker: Speaker, repo: Repo) -> Repo:
-        """Say all that was said of a private repo in the log of its owner, at once. From then on it is public, for good."""
+        """Say all that was said of a private repo in the log of its owner, at once. From then on it is public, for good.
+
+        What was said, and not forgotten here because the machine stopped in between, is not said again.
+        """
         with self.turn:
             self._authorise(speaker, repo)
             if repo.private:
-                said = [self.node.read(entry) for entry in self._drafted(repo.id)]
-                self.node.say_composed(speaker, said)
+                drafted = {leaf_hash(entry).hex(): self.node.read(entry) for entry in self._drafted(repo.id)}
+                with self.node.reading() as db:
+                    stands = commons_view.standing(db, repo.id.owner, drafted)
+                rest = [record for leaf, record in drafted.items() if leaf not in stands]
+                if rest:
+                    self.node.say_composed(speaker, rest)
                 with self.node.private_writing() as db:
                     drafts.remove(db, repo.id.owner, repo.id.kind, repo.id.name)
             return self.find(repo.id, speaker)

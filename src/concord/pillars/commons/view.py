@@ -5,7 +5,7 @@ are what lists and searches need without reading an entry.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from concord.pillars.commons.tree import check_path
 
 TABLES = MetaData()
 NAMING = ("open", "close", "move")  # what says which repos there are, and under which names
+AT_ONCE = 500  # leaf hashes in one question to the database
 _LISTS = {"tag": "tags", "language": "languages", "base": "base", "dataset": "datasets"}  # what is a facet, in a card
 
 
@@ -205,6 +206,14 @@ def opened_by(db: Connection, leaf: str) -> RepoId | None:
     """The repo that the record with this leaf hash opened, under its name of then; None if that stands in no log."""
     row_ = db.execute(select(said.c.owner, said.c.kind, said.c.name).where(said.c.leaf == leaf, said.c.what == "open")).first()
     return RepoId(owner=row_[0], kind=row_[1], name=row_[2]) if row_ else None
+
+
+def standing(db: Connection, by: str, leaves: Iterable[str]) -> set[str]:
+    """Which of the records with these leaf hashes stand in a member's log."""
+    mine, wanted, found = select(said.c.leaf).where(said.c.origin == by), list(leaves), set[str]()
+    for start in range(0, len(wanted), AT_ONCE):
+        found |= set(db.scalars(mine.where(said.c.leaf.in_(wanted[start : start + AT_ONCE]))))
+    return found
 
 
 def last_closed(db: Connection, owner: str) -> int:
