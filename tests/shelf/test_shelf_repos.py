@@ -1,15 +1,16 @@
 """Which repos are found, and by whom."""
 
 import pytest
-from meeting import AMINA, KE, SAMI, file, meet, put
+from meeting import AMINA, KE, SAMI, TN, file, meet, put
 from msgspec.structs import replace
 
 from concord.edges.peer.pull import pull
 from concord.errors import MalformedError, MissingError, RefusedError
+from concord.ledger.record import ENCODER
 from concord.node import Node
-from concord.pillars.commons import Card
+from concord.pillars.commons import Card, Like, Open
 from concord.shelf import Draft, Shelf
-from concord.testing import NodeSource
+from concord.testing import NOW, NodeSource
 
 
 def test_a_repo_is_found_by_its_root_and_by_whichever_of_its_names(nodes: list[Node], shelf: Shelf) -> None:
@@ -104,3 +105,22 @@ def test_upkeep_sees_all_repos_of_all_members(shelf: Shelf) -> None:
     assert first.private
     shelf.publish(AMINA, shelf.find(replace(first.id, name="later"), AMINA))
     assert {first.id.name, *(each.id.name for each in found)} == set(named)
+
+
+def test_the_catalogue_counts_the_likes_that_the_repo_has(nodes: list[Node], shelf: Shelf) -> None:
+    """Also of a member that dates its words backwards, and of a repo that was closed and opened again."""
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    meet(nodes)
+    words = [("a", True, 30), ("a", False, 20), ("b", False, 30), ("b", True, 20), ("c", True, -5), ("c", True, 40)]
+    said = [Like(by=TN.origin, at=NOW + at, repo=repo.id, person=person, liked=liked) for person, liked, at in words]
+    nodes[1].holdings.log(TN.origin).append([ENCODER.encode(each) for each in said])
+    nodes[1].catch_up()
+    meet(nodes)
+
+    def counted() -> tuple[int, int]:
+        return len(shelf.find(repo.id, None).likes), shelf.catalogue(None)[0].likes
+
+    assert counted() == (2, 2)
+    shelf.close(AMINA, shelf.find(repo.id, AMINA))
+    shelf.node.say_composed(AMINA, [Open(by=KE.origin, at=NOW + 35, kind="model", name="words")])
+    assert counted() == (1, 1)

@@ -119,11 +119,15 @@ class Gathering:
 
 
 class Shelved(NamedTuple):
-    """An open repo as lists know it: whose, which, since when, and the names that it had before."""
+    """An open repo as lists know it: whose, which, since when, and the names that it had before.
+
+    `again`: a repo of such a name was closed before, and what others said until `opened` was of that one.
+    """
 
     id: RepoId
     opened: int
     aliases: tuple[str, ...]
+    again: bool = False
 
 
 def _said(stamp: Stamp, record: Record, repo: RepoId | None, to: str = "", discussion: str = "") -> Row:
@@ -183,17 +187,19 @@ def shelved(db: Connection, owner: str | None = None) -> dict[RepoId, Shelved]:
     if owner is not None:
         query = query.where(said.c.owner == owner)
     found: dict[RepoId, Shelved] = {}
+    closed: set[RepoId] = set()
     for what, by, kind, name, to, at in db.execute(query.order_by(said.c.origin, said.c.index)):
         repo = RepoId(owner=by, kind=kind, name=name)
         match what:
             case "open":
-                found.setdefault(repo, Shelved(repo, at, ()))
+                found.setdefault(repo, Shelved(repo, at, (), repo in closed))
             case "close":
                 found.pop(repo, None)
+                closed.add(repo)
             case "move" if repo in found:
                 before = found.pop(repo)
                 moved = RepoId(owner=by, kind=kind, name=to)
-                found.setdefault(moved, Shelved(moved, before.opened, (*before.aliases, name)))
+                found.setdefault(moved, Shelved(moved, before.opened, (*before.aliases, name), before.again or moved in closed))
     return found
 
 
@@ -225,7 +231,8 @@ def listings(db: Connection) -> list[Entry]:
     """All open repos as searches know them: each with the card of its newest commit on main, and how many like it."""
     open_ = shelved(db)
     known = renamed(open_) | {id_: id_ for id_ in open_}
-    newest, facets, likes = _newest(db, known), _facets(db), Counter(_likes(db, known).values())
+    since = {id_: each.opened for id_, each in open_.items() if each.again}
+    newest, facets, likes = _newest(db, known), _facets(db), Counter(repo for *_, repo in _likes(db, known, since))
     found = []
     for id_, each in open_.items():
         last = newest.get(id_)
@@ -314,15 +321,14 @@ def _facets(db: Connection) -> dict[tuple[str, int], dict[str, tuple[str, ...]]]
     return found
 
 
-def _likes(db: Connection, known: Mapping[RepoId, RepoId]) -> dict[tuple[str, str, RepoId], RepoId]:
-    """Which repo who likes; the last word of each person counts."""
-    found: dict[tuple[str, str, RepoId], RepoId] = {}
-    for each in db.execute(select(like).order_by(like.c.origin, like.c.index)):
+def _likes(db: Connection, known: Mapping[RepoId, RepoId], since: Mapping[RepoId, int]) -> set[tuple[str, str, RepoId]]:
+    """Who likes which repo, as in its fold: the last word of each person counts, as it is dated."""
+    here = and_(said.c.origin == like.c.origin, said.c.index == like.c.index)
+    found: set[tuple[str, str, RepoId]] = set()
+    for each in db.execute(select(like, said.c.at).join(said, here).order_by(said.c.at, like.c.origin, like.c.index)):
         repo = known.get(RepoId(owner=each.owner, kind=each.kind, name=each.name))
-        if repo is not None and each.liked:
-            found[each.origin, each.person, repo] = repo
-        elif repo is not None:
-            found.pop((each.origin, each.person, repo), None)
+        if repo is not None and each.at >= since.get(repo, each.at):
+            (found.add if each.liked else found.discard)((each.origin, each.person, repo))
     return found
 
 
