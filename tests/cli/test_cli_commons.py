@@ -129,6 +129,7 @@ def test_the_card_names_the_licence_and_keeps_its_words(
         ({"readme.md": b"x"}, ("--license", "mit"), "are one on disks"),
         ({"Data/b.txt": b"x"}, ("--license", "mit"), "data and Data are one on disks"),
         ({"data/nul.txt": b"x"}, ("--license", "mit"), "no Windows disk takes"),
+        ({"what?.txt": b"x"}, ("--license", "mit"), "no Windows disk takes"),
         ({"a\nb": b"x"}, ("--license", "mit"), "control character"),
         ({"a\\b": b"x"}, ("--license", "mit"), "backslash"),
         ({}, ("--license", "mit", "--include", "*.onnx"), "has no files to publish"),

@@ -14,11 +14,10 @@ from pathlib import Path
 from concord.errors import DamagedError, MalformedError, MissingError
 from concord.operations.snapshots import open_regular
 from concord.pillars.commons import attributes
-from concord.pillars.commons.tree import check_path
+from concord.pillars.commons.tree import check_path, odd
 
 FILES_MAX = 100_000
 IGNORED = {".git", ".cache", ".concord", "__pycache__"}
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,8 @@ def open_file(real: Path, path: str) -> int:
 def check_names(paths: Iterable[str]) -> None:
     """That every disk takes these names."""
     for path in paths:
-        for part in path.split("/"):
-            if part.partition(".")[0].lower() in _DEVICES or part.endswith((" ", ".")):
-                raise MalformedError(f"{path}: no Windows disk takes the name {part!r}. Give it another")
+        if (part := odd(path)) is not None:
+            raise MalformedError(f"{path}: no Windows disk takes the name {part!r}. Give it another")
 
 
 def check_case(paths: Iterable[str]) -> None:

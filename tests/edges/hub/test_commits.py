@@ -109,6 +109,12 @@ def test_names_that_differ_in_case_are_different_files(repo: str, owner: Person)
     assert "X-HF-Warning" not in owner.commit(repo, file("b", b"2")).headers
 
 
+@pytest.mark.parametrize("path", ["aux.txt", "data/CON", "a:b", "what?.txt", "end.", "end "])
+def test_whoever_puts_a_name_that_no_windows_disk_takes_is_warned(repo: str, owner: Person, path: str) -> None:
+    warned = owner.commit(repo, file("plain"), file(path)).headers["X-HF-Warning"]
+    assert warned == f"paths; {path!r} cannot be downloaded to a Windows disk, which takes no such name"
+
+
 def test_a_path_twice_is_refused(repo: str, owner: Person) -> None:
     assert owner.commit(repo, file("a"), file("a", b"other")).status_code == 400
 

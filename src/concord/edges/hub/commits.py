@@ -23,7 +23,7 @@ from concord.edges.hub.shapes import README
 from concord.errors import MalformedError, MissingError, StaleError, TooLargeError
 from concord.pillars.commons import Card, File, Repo, Revision, attributes
 from concord.pillars.commons.card import card, faults, matter
-from concord.pillars.commons.tree import check_path, clashes, git_blob, git_oid
+from concord.pillars.commons.tree import check_path, clashes, git_blob, git_oid, odd
 from concord.private.people import Speaker
 from concord.shelf import Draft, pull_requests
 
@@ -276,12 +276,14 @@ def _made(ask: Ask, repo: Repo, revision: Revision) -> dict[str, Any]:
 
 
 def _warned(ask: Ask, repo: Repo, revision: Revision, draft: Draft) -> dict[str, str]:
-    """What the client logs, if what was put differs from another file in capitals alone."""
+    """What the client logs, if what was put differs from another file in capitals alone, or has a name that some disk refuses."""
     found = clashes(ask.hub.shelf.tree(repo, revision), [file.path for file in draft.put])
-    if not found:
-        return {}
-    words = f"{found[0][0]} and {found[0][1]} differ in capitals alone. Many disks take them for one file, and keep the last"
-    return {"X-HF-Warning": one_line(f"paths; {words}")}
+    refused = next((file.path for file in draft.put if odd(file.path)), None)
+    if found:
+        words = f"{found[0][0]} and {found[0][1]} differ in capitals alone. Many disks take them for one file, and keep the last"
+    elif refused is not None:
+        words = f"{refused!r} cannot be downloaded to a Windows disk, which takes no such name"
+    return {"X-HF-Warning": one_line(f"paths; {words}")} if found or refused is not None else {}
 
 
 def _now(file: File | None) -> dict[str, str]:

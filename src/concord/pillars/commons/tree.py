@@ -59,6 +59,8 @@ class File(Part, frozen=True):
 
 
 _NO_PARTS = {"", ".", ".."}
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
+_SIGNS = set('<>:"|?*')
 _LINE = msgspec.json.Decoder(File)
 
 
@@ -183,6 +185,20 @@ def clashes(tree: Tree, paths: Iterable[str]) -> list[tuple[str, str]]:
     """
     folded = {path.casefold(): path for path in paths}
     return [(path, folded[alike]) for path in tree if folded.get(alike := path.casefold(), path) != path]
+
+
+def odd(path: str) -> str | None:
+    """The part of a path that no Windows disk takes as a name, or None.
+
+    That is one of a device, one with a sign of its own, or one with an end that it drops.
+
+    >>> odd("data/aux.txt"), odd("what?"), odd("data/auxiliary.txt")
+    ('aux.txt', 'what?', None)
+    """
+    for part in path.split("/"):
+        if part.partition(".")[0].rstrip(" ").lower() in _DEVICES or part.endswith((" ", ".")) or _SIGNS & set(part):
+            return part
+    return None
 
 
 def git_blob(content: bytes) -> str:
