@@ -87,6 +87,19 @@ def test_branches_tags_and_squashes(shelf: Shelf) -> None:
         put(shelf, repo, "d", ref="gone")
 
 
+def test_a_private_repo_is_made_of_what_was_said_once_and_again_when_something_is_said(shelf: Shelf) -> None:
+    """Otherwise each file that is asked for costs as much as the whole history."""
+    repo = shelf.open(AMINA, "model", "secret", private=True)
+    put(shelf, repo, "a")
+    first = shelf.find(repo.id, AMINA)
+    assert shelf.find(repo.id, AMINA) is first
+    second = put(shelf, repo, "b")
+    assert shelf.find(repo.id, AMINA).find("main") == second
+    shelf.close(AMINA, shelf.find(repo.id, AMINA))
+    shelf.open(AMINA, "model", "secret", private=True)
+    assert shelf.find(repo.id, AMINA).branches == {}
+
+
 def test_publishing_says_all_at_once_and_commits_keep_their_names(nodes: list[Node], shelf: Shelf) -> None:
     repo = shelf.open(AMINA, "model", "secret", private=True)
     first, second = put(shelf, repo, "a"), put(shelf, repo, "b")

@@ -11,8 +11,9 @@
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from concord.private.tables import draft
 
@@ -33,6 +34,12 @@ def entries(db: Connection, owner: str, kind: str, name: str) -> list[bytes]:
     return list(db.scalars(_of(select(draft.c.entry), owner, kind, name).order_by(draft.c.number)))
 
 
+def version(db: Connection, owner: str, kind: str, name: str) -> tuple[int, bytes]:
+    """How much was said of one, and the last of it: what changes whenever something is said."""
+    newest = db.execute(_of(select(draft.c.entry), owner, kind, name).order_by(draft.c.number.desc()).limit(1)).scalar()
+    return db.scalar(_of(select(func.count()), owner, kind, name)) or 0, newest or b""
+
+
 def add(db: Connection, owner: str, kind: str, name: str, said: Iterable[bytes]) -> None:
     """Add what was said of one; the first makes it."""
     db.execute(insert(draft), [{"owner": owner, "kind": kind, "name": name, "entry": entry} for entry in said])
@@ -49,5 +56,5 @@ def remove(db: Connection, owner: str, kind: str, name: str) -> None:
     db.execute(delete(draft).where(draft.c.owner == owner, draft.c.kind == kind, draft.c.name == name))
 
 
-def _of(query: Select[tuple[bytes]], owner: str, kind: str, name: str) -> Select[tuple[bytes]]:
+def _of(query: Select[Any], owner: str, kind: str, name: str) -> Select[Any]:
     return query.where(draft.c.owner == owner, draft.c.kind == kind, draft.c.name == name)

@@ -34,7 +34,7 @@ class Finder:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._repos: OrderedDict[tuple[RepoId, int, int], Repo | None] = OrderedDict()
+        self._repos: OrderedDict[tuple[RepoId, int, int | bytes], Repo | None] = OrderedDict()
         self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
         self._catalogue: tuple[int, list[Entry]] | None = None
 
@@ -191,12 +191,21 @@ class Finder:
             return drafts.has(db, repo.owner, repo.kind, repo.name)
 
     def _private(self, repo: RepoId) -> Repo:
+        with self.node.private_reading() as db:
+            key = (repo, *drafts.version(db, repo.owner, repo.kind, repo.name))
+        found = self._repos.get(key) or self._drawn(repo)
+        if found is None:
+            raise self._missing(repo)
+        remember(self._repos, key, found, REPOS_KEPT)
+        return found
+
+    def _drawn(self, repo: RepoId) -> Repo | None:
+        """A private repo, of all that was said of it."""
         said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
         own = [each for each in said if each.record.by == repo.owner]
         found = fold(repo, own, [each for each in said if each.record.by != repo.owner])
-        if found is None:
-            raise self._missing(repo)
-        found.private = True
+        if found is not None:
+            found.private = True
         return found
 
     def _private_ids(self) -> list[RepoId]:
