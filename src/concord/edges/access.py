@@ -22,8 +22,10 @@ def bearer(node: Node, request: Request) -> Speaker | None:
     now = node.clock()
     with node.private_reading() as db:
         speaker = secrets.token_speaker(db, secret, now)
-    with node.private_writing() as db:
-        secrets.note_use(db, secret, now)
+        noted = secrets.is_noted(db, secret, now)
+    if not noted:
+        with node.private_writing() as db:
+            secrets.note_use(db, secret, now)
     return speaker
 
 

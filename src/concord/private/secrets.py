@@ -31,6 +31,7 @@ from concord.private.tables import link, session, token
 
 DAY = 86_400
 TOKEN_DAYS_MAX = 366
+NOTED = 60  # seconds for which it stays as it is when a token was last used
 _TOKEN_LENGTH = 43  # letters and digits: over 250 bits
 
 
@@ -129,6 +130,15 @@ def known(db: Connection, secret: str) -> Token | None:
     """What is known of the token that this secret is; None if it is none."""
     row = db.execute(select(token).where(token.c.hash == _hash(secret))).mappings().first()
     return _told(row) if row is not None else None
+
+
+def is_noted(db: Connection, secret: str, now: int) -> bool:
+    """Whether it is known to the minute when a token was last used.
+
+    To write that more often would cost each request a wait for the disk.
+    """
+    used = db.scalar(select(token.c.used).where(token.c.hash == _hash(secret)))
+    return used is not None and 0 <= now - used < NOTED
 
 
 def note_use(db: Connection, secret: str, now: int) -> None:

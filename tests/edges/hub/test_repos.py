@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from concord.node import Node
 from concord.pillars.commons import File
+from concord.private import secrets
 from concord.server import build
 from concord.shelf import Draft, Shelf
 from concord.testing import Clock, everything
@@ -20,6 +21,17 @@ def test_whoami_tells_the_namespace_and_what_the_token_may_do(owner: Person, nob
     assert (told["auth"]["accessToken"]["displayName"], told["auth"]["accessToken"]["createdAt"][:4]) == ("a program", "2026")
     assert person("wanjiru", scopes=("read",)).get("/api/whoami-v2").json()["auth"]["accessToken"]["role"] == "read"
     assert nobody.get("/api/whoami-v2").status_code == 401
+
+
+def test_when_a_token_was_used_is_noted_once_a_minute(owner: Person, node: Node, clock: Clock) -> None:
+    """Each note waits for the disk: a request with a token took three times as long as one without."""
+    used = []
+    for seconds in (0, 59, 1):
+        clock.now += seconds
+        owner.get("/api/whoami-v2")
+        with node.private_reading() as db:
+            used.append(secrets.tokens(db, "wanjiru")[0].used)
+    assert used == [clock.now - 60, clock.now - 60, clock.now]
 
 
 def test_a_repo_begins_with_a_revision_and_is_there_once(owner: Person, nobody: Person) -> None:
