@@ -146,6 +146,11 @@ class Content:
             if gone:
                 db.execute(_DROP, gone)
 
+    def names(self, repo: Repo) -> set[str]:
+        """The digests of bytes, and the names of xorbs, that somebody brought to `repo`, whether or not they are here now."""
+        with self._node.private_reading() as db:
+            return set(db.scalars(select(table.c.sha256).where(table.c.repo == repo.root)))
+
     def brought(self, digest: str) -> set[str]:
         """The roots of the repos to which somebody brought these bytes, or this xorb."""
         with self._node.private_reading() as db:

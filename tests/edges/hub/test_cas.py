@@ -9,6 +9,7 @@ import pytest
 from asking import Person, failure, large
 from httpx2 import Response
 
+from concord.edges.hub.asking import TURNS
 from concord.edges.hub.tickets import LIVES
 from concord.ledger.blobs import Hold, Tombstone
 from concord.node import Node
@@ -171,6 +172,47 @@ def test_an_upload_that_was_cut_goes_on_where_it_was(repo: str, owner: Person) -
     chunk = spell(next(iter(table.chunks()))[0])
     assert Cas(owner, repo).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 200
     assert Cas(owner, owner.open("another")).ask("GET", f"chunks/default-merkledb/{chunk}").status_code == 404
+
+
+def test_a_part_that_landed_counts_even_if_what_was_asked_for_did_not(repo: str, owner: Person, clock: Clock) -> None:
+    """A client asks for the first chunk of a file, and it may be the second part that landed."""
+    name, raw, table = packed(CONTENT)
+    first = f"chunks/default/{'ab' * 32}"
+    assert Cas(owner, repo).ask("GET", first).status_code == 404
+    Cas(owner, repo).ask("POST", f"xorbs/default/{name}", content=raw)
+    clock.now += 1
+    again = Cas(owner, repo)
+    told = [again.ask("GET", first) for _ in range(TURNS + 1)]
+    assert [each.status_code for each in told] == [200] * TURNS + [404]
+    assert all(chunk in told[0].content for chunk, _ in table.chunks())
+    assert Cas(owner, owner.open("another")).ask("GET", first).status_code == 404
+    sent(again)
+    clock.now += 1
+    assert Cas(owner, repo).ask("GET", first).status_code == 404
+
+
+def test_what_landed_is_told_to_nobody_else_who_knows_nothing_of_it(repo: str, owner: Person, other: Person) -> None:
+    name, raw, table = packed(CONTENT)
+    Cas(owner, repo).ask("POST", f"xorbs/default/{name}", content=raw)
+    assert Cas(other, repo).ask("GET", f"chunks/default/{'ab' * 32}").status_code == 404
+    assert Cas(other, repo).ask("GET", f"chunks/default/{spell(table.hash(0))}").status_code == 200
+
+
+def test_a_ticket_to_send_changes_opens_nothing_that_is_gated(repo: str, owner: Person, other: Person) -> None:
+    name, (loose, raw, table) = sent(Cas(owner, repo)), packed(CONTENT[::-1])
+    owner.commit(repo, large("w.bin", CONTENT))
+    Cas(owner, repo).ask("POST", f"xorbs/default/{loose}", content=raw)
+    chunks = [spell(chunk_hash(next(iter(cut([CONTENT]))))), spell(table.hash(0))]
+
+    def asked(person: Person) -> list[int]:
+        cas = Cas(person, repo)
+        return [cas.ask("GET", path).status_code for path in (f"reconstructions/{name}", *(f"chunks/default/{c}" for c in chunks))]
+
+    assert asked(other) == [200, 200, 200]
+    owner.put(f"/api/models/{repo}/settings", {"gated": "manual"})
+    assert asked(other) == [403, 404, 404]
+    assert asked(owner) == [200, 200, 200]
+    assert sent(Cas(other, repo), os.urandom(1000))
 
 
 def test_naming_a_xorb_of_another_gives_nobody_what_is_in_it(repo: str, owner: Person, other: Person) -> None:

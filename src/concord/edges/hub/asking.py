@@ -12,6 +12,7 @@ from starlette.responses import Response
 from concord.edges import access
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
 from concord.edges.hub.outline import Outlines
+from concord.edges.hub.tickets import Turns
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
@@ -21,6 +22,8 @@ from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.records import KINDS, PREFIXES, Kind
 from concord.private.people import Speaker
 from concord.shelf import Courier, Shelf
+
+TURNS = 16  # questions of a ticket that are answered with what landed: many files are begun at once, and answers get lost
 
 Shape = TypeVar("Shape")
 
@@ -34,6 +37,7 @@ class Hub:
         self.content = self.shelf.content
         self.passports = Passports(self.shelf)
         self.outlines = Outlines()
+        self.turns = Turns(TURNS)
 
     def namespace(self, origin: str) -> str:
         """The first half of the ids of a member's repos."""

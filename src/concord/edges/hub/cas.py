@@ -4,10 +4,13 @@ A client asks the Hub door for a ticket to read or write the files of one repo, 
 sends is verified to the last chunk before anything of it counts (`concord.ledger.chunks`). The newer addresses of the protocol (v2)
 are not there, and clients fall back.
 
-Two answers reach further than they must. Who asks for a chunk is told all that surrounds it, so that the next question need not be
-asked. And what an upload that was cut had brought counts for the next try, for the same repo.
+Three answers reach further than they must. Who asks for a chunk is told all that surrounds it, so that the next question need not
+be asked. What an upload that was cut had brought counts for the next try, for the same repo; and because clients ask for the first
+chunk of a file, and then for one in a thousand, a publisher of the repo's owner is told what landed at the first questions, even if
+none of the chunks asked for did. And a xorb that is here is answered before it is sent.
 
-Nobody learns of chunks by asking: only those of files that were brought to the repo of the ticket, or to an open one, are told.
+Nobody learns of chunks by asking: only those of files that were brought to the repo of the ticket, or to an open one, are told. A
+publisher of another member, who may propose changes, is told of open repos only, and reads nothing of a gated one by such a ticket.
 """
 
 from collections.abc import Iterator
@@ -25,6 +28,7 @@ from concord.pillars.commons import Repo
 
 SHARD_MAX = 32 << 20  # bytes: one of a terabyte's upload has fewer
 FILE_MAX = 1 << 40  # bytes of one file
+WRITE: tuple[What, ...] = ("xet-own", "xet-write")  # tickets to send files to a repo of one's own member, or of another
 
 
 class Word(msgspec.Struct, rename="camel"):
@@ -44,12 +48,14 @@ def read_token(ask: Ask) -> Response:
 
 def write_token(ask: Ask) -> Response:
     """A ticket to send files to a repo."""
-    return _token(ask, ask.repo(ask.publisher()), "xet-write")
+    speaker = ask.publisher()
+    repo = ask.repo(speaker)
+    return _token(ask, repo, "xet-own" if speaker.origin == repo.id.owner else "xet-write")
 
 
 def put_xorb(ask: Ask, body: Iterator[bytes]) -> Response:
     """Take a xorb. Only one that is new was brought by whoever sent it: of another, the name alone may have been known."""
-    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-write"))
+    repo = tickets.repo(ask.hub.shelf, _shown(ask, *WRITE))
     name = ask.words["hash"]
     new = ask.hub.node.chunks.put_xorb(name, body, ask.hub.node.clock())
     if new:
@@ -59,7 +65,7 @@ def put_xorb(ask: Ask, body: Iterator[bytes]) -> Response:
 
 def put_shard(ask: Ask) -> Response:
     """Take the files of a shard, which are content of the repo from then on."""
-    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-write"))
+    repo = tickets.repo(ask.hub.shelf, _shown(ask, *WRITE))
     if len(ask.body) > SHARD_MAX:
         raise MalformedError(f"a shard of {len(ask.body)} bytes, over {SHARD_MAX}")
     entries = ask.hub.node.chunks.put_shard(ask.body, ask.hub.node.clock(), FILE_MAX)
@@ -69,7 +75,10 @@ def put_shard(ask: Ask) -> Response:
 
 def reconstruction(ask: Ask) -> Response:
     """How to put a file, or a range of it, together."""
-    repo = tickets.repo(ask.hub.shelf, _shown(ask, "xet-read"))
+    ticket = _shown(ask, "xet-read", *WRITE)
+    repo = tickets.repo(ask.hub.shelf, ticket)
+    if not (ticket.what == "xet-read" or _is_told(ask, ticket, repo)):
+        raise RefusedError("this ticket is to send files. Ask for one to read them")
     chunks = ask.hub.node.chunks
     entry = _entry(ask, repo, ask.words["hash"])
     size = ask.hub.content.size(repo, entry.sha256)
@@ -98,19 +107,18 @@ def xorb(ask: Ask) -> Response:
 
 def chunk(ask: Ask) -> Response:
     """What surrounds a chunk that the client has and may build on, as a shard."""
-    ticket = _shown(ask, "xet-write")
+    ticket = _shown(ask, *WRITE)
     repo = tickets.repo(ask.hub.shelf, ticket)
     node, content = ask.hub.node, ask.hub.content
+    own = content.names(repo) if _is_told(ask, ticket, repo) else set[str]()
 
     def may_see(name: str) -> bool:
         entry = node.chunks.by_hash(name)
-        roots = content.brought(entry.sha256) if entry else set[str]()
-        return repo.root in roots or any(ask.hub.shelf.is_open(root) for root in roots)
+        return entry is not None and (entry.sha256 in own or any(map(ask.hub.shelf.is_open, content.brought(entry.sha256))))
 
-    def is_own(name: str) -> bool:
-        return repo.root in content.brought(name)
-
-    found = node.chunks.neighbourhood(ask.words["hash"], may_see, is_own, node.clock(), tickets.LIVES["xet-write"])
+    turn = ask.hub.turns.take(ticket) if ticket.what == "xet-own" else None
+    life = tickets.LIVES[ticket.what]
+    found = node.chunks.neighbourhood(ask.words["hash"], may_see, own.__contains__, node.clock(), life, turn)
     if found is None:
         raise MissingError("no such chunk here")
     return Response(found, media_type="application/octet-stream")
@@ -143,17 +151,17 @@ def _token(ask: Ask, repo: Repo, what: What) -> Response:
     return answer(word, headers=headers)
 
 
-def _shown(ask: Ask, what: What) -> Ticket:
-    """The ticket that the client shows in place of a token; one to write is also one to read."""
+def _is_told(ask: Ask, ticket: Ticket, repo: Repo) -> bool:
+    """Whether the holder of a ticket to write may read what the repo has, too."""
+    return ticket.what == "xet-own" or ask.hub.shelf.is_open(repo.root)
+
+
+def _shown(ask: Ask, *what: What) -> Ticket:
+    """The ticket that the client shows in place of a token."""
     kind, _, sealed = ask.request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not sealed:
         raise SignInError("show the ticket that the Hub door gave")
-    try:
-        return tickets.read(ask.hub.node, sealed, what)
-    except RefusedError:
-        if what != "xet-read":
-            raise
-        return tickets.read(ask.hub.node, sealed, "xet-write")
+    return tickets.read(ask.hub.node, sealed, *what)
 
 
 def _told(ask: Ask, repo: Repo, file: str, found: Reconstruction) -> dict[str, object]:

@@ -4,10 +4,12 @@ They stand in addresses that clients are sent to, and in place of a token at the
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest, new
 from secrets import token_hex
+from threading import Lock
 from typing import Literal, get_args
 
 import msgspec
@@ -18,7 +20,7 @@ from concord.pillars.commons import Repo
 from concord.private import tables
 from concord.shelf import Shelf
 
-What = Literal["upload", "part", "verify", "download", "xet-read", "xet-write", "xorb"]
+What = Literal["upload", "part", "verify", "download", "xet-read", "xet-write", "xet-own", "xorb"]
 KEY = "ticket key"  # the name in node.db of what seals tickets
 HOUR = 3600  # seconds
 LIVES: Mapping[What, int] = {  # seconds for which a ticket is good
@@ -27,7 +29,7 @@ LIVES: Mapping[What, int] = {  # seconds for which a ticket is good
 }
 
 
-class Place(msgspec.Struct, array_like=True):
+class Place(msgspec.Struct, array_like=True, frozen=True):
     """The repo of a ticket: where it was found, and its root, so that no other is taken for it later."""
 
     kind: Literal["model", "dataset", "space"]
@@ -36,7 +38,7 @@ class Place(msgspec.Struct, array_like=True):
     root: str
 
 
-class Ticket(msgspec.Struct, array_like=True):
+class Ticket(msgspec.Struct, array_like=True, frozen=True):
     """What is allowed: `what` with the bytes named `oid`, of which there are `size`, until `expires` (POSIX seconds).
 
     `part` is the number of a part of an upload, or where in a xorb the bytes begin; `file` the digest of the file that these
@@ -52,6 +54,29 @@ class Ticket(msgspec.Struct, array_like=True):
     file: str = ""
 
 
+class Turns:
+    """How often the holder of each ticket was given something that is to be had a few times, `most` at the most.
+
+    It is counted in memory, for the tickets that were used last: whoever is forgotten begins anew.
+    """
+
+    KEPT = 1000
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: OrderedDict[Ticket, int] = OrderedDict()
+        self._lock = Lock()
+
+    def take(self, ticket: Ticket) -> int | None:
+        """The next turn, counted from 0; None if all were taken."""
+        with self._lock:
+            turn = self._taken.pop(ticket, 0)
+            self._taken[ticket] = min(turn + 1, self._most)
+            while len(self._taken) > self.KEPT:
+                self._taken.popitem(last=False)
+        return turn if turn < self._most else None
+
+
 def write(node: Node, what: What, repo: Repo, oid: str = "", size: int = 0, part: int = 0, file: str = "") -> str:
     """A ticket from now on, sealed."""
     place = Place(repo.id.kind, repo.id.owner, repo.id.name, repo.root)
@@ -60,13 +85,13 @@ def write(node: Node, what: What, repo: Repo, oid: str = "", size: int = 0, part
     return f"{raw}.{_seal(node, raw)}"
 
 
-def read(node: Node, sealed: str, what: What) -> Ticket:
-    """The ticket. RefusedError if it is for something else, too old, or not sealed here."""
+def read(node: Node, sealed: str, *what: What) -> Ticket:
+    """The ticket for one of these. RefusedError if it is for something else, too old, or not sealed here."""
     raw, _, seal = sealed.partition(".")
     if not compare_digest(seal.encode(), _seal(node, raw).encode()):
         raise RefusedError("this address is none that this node gave")
     ticket = msgspec.json.decode(urlsafe_b64decode(raw + "=" * (-len(raw) % 4)), type=Ticket)
-    if ticket.what != what or ticket.expires <= node.clock():
+    if ticket.what not in what or ticket.expires <= node.clock():
         raise RefusedError("this address is for something else, or no longer good. Ask for another one")
     return ticket
 
