@@ -5,7 +5,8 @@ from starlette.responses import Response
 from concord.edges.web import commons
 from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
-from concord.edges.web.repos import README, Here, find, show, thread_of, thread_page
+from concord.edges.web.repo_threads import thread_of, thread_page
+from concord.edges.web.repos import README, Here, find, show
 from concord.errors import ConcordError, MalformedError, RefusedError, StaleError
 from concord.pillars.commons import Thread
 from concord.pillars.commons.card import card

@@ -1,0 +1,81 @@
+"""The discussions and pull requests of a repo: all of them, and one with its answers and with what it would change."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from concord.edges.web import markdown
+from concord.edges.web.page import Page
+from concord.edges.web.repo_history import compare
+from concord.edges.web.repos import Here, find, linker, show
+from concord.errors import MalformedError, MissingError
+from concord.pillars.commons import Changes, Comment, Revision, Said, Settle, Thread
+from concord.shelf import Shelf, pull_requests
+from concord.tlog.spelling import decimal
+
+PER_PAGE = 30  # discussions, commits of a pull request
+ANSWER_MAX = 8_000  # characters of markup of one answer
+ANSWERS_MAX = 40_000  # of all that one page shows
+
+
+def threads_page(page: Page, shelf: Shelf) -> Response:
+    """The discussions and pull requests, the newest first."""
+    here = find(page, shelf)
+    threads = sorted(here.repo.threads.values(), key=lambda thread: (-thread.begun.at, thread.number))
+    shown, more = page.part(threads, PER_PAGE)
+    return show(
+        here, "repo-discussions.html", "discussions", threads=shown, more=here.at("discussions", start=str(more)) if more else ""
+    )
+
+
+def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200) -> Response:
+    """A discussion with its answers, or a pull request with its commits and all that they change; `wrong`: what was not done."""
+    here = find(page, shelf)
+    thread = thread_of(here)
+    said: list[tuple[Said, markdown.Rendered | None]] = []
+    room = ANSWERS_MAX
+    for answer in thread.answers:
+        words = _words(here, answer.record.text, f"said-{len(said)}", room) if isinstance(answer.record, Comment | Settle) else None
+        said.append((answer, words))
+        room -= len(words.markup) if words else 0
+        if room <= 0:
+            break
+    text = _words(here, thread.begun.text, "begun", ANSWERS_MAX)
+    settles = here.may_take_part and here.speaker is not None and here.speaker.origin in (here.repo.id.owner, thread.begun.by)
+    merging = _merging(here, thread)
+    return show(here, "repo-discussion.html", "discussions", status, thread=thread, text=text, wrong=wrong, **merging, said=said,
+                unshown=len(thread.answers) - len(said), commits=_proposed(here, thread), may_settle=settles,
+                is_settle={answer.leaf: isinstance(answer.record, Settle) for answer, _ in said})  # fmt: skip
+
+
+def thread_of(here: Here) -> Thread:
+    """The discussion that the address names."""
+    try:
+        return here.repo.threads[decimal(here.page.request.path_params["number"])]
+    except (MalformedError, KeyError) as e:
+        raise MissingError("there is no such discussion") from e
+
+
+def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:
+    return markdown.render(text, linker(here), top=3, prefix=prefix, room=min(room, ANSWER_MAX))
+
+
+def _merging(here: Here, thread: Thread) -> dict[str, Any]:
+    """What a pull request changes against where it began, and what stands in the way of merging it."""
+    if thread.head is None or thread.status == "merged":
+        return {"compared": None, "clash": []}
+    try:
+        put, removed = pull_requests.proposed(here.shelf, here.repo, thread)
+        before = pull_requests.began(here.shelf, here.repo, thread)
+        onto = pull_requests.conflicts(here.shelf, here.repo, thread)
+    except MissingError:  # a commit before it lists its files in a blob which is not here
+        return {"compared": None, "clash": []}
+    return {"compared": compare(here, before, put, removed), "clash": onto}
+
+
+def _proposed(here: Here, thread: Thread) -> list[tuple[Revision, Changes | None]]:
+    """The commits of a pull request, the newest first."""
+    if thread.head is None:
+        return []
+    history = here.repo.history(here.repo.revisions[thread.head])
+    return [(each, here.changes(each)) for each in history if each.commit.ref == thread.ref][:PER_PAGE]
