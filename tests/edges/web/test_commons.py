@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from concord.edges.web.languages import LANGUAGES
 from concord.edges.web.repo_forms import UPLOAD_MAX
 from concord.node import Node
+from concord.server import build
 from concord.shelf import Shelf
 from concord.testing import states
 from concord.testing.nodes import everything
@@ -317,7 +318,16 @@ def test_pages_for_people_who_act_are_sound_and_light(browser: TestClient, shari
     sign_in(browser, sharing, "wanjiru")
     shelf = Shelf(sharing)
     thread = next(iter(shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None).threads))
-    for path in (MODEL, SECRET, "/commons", "/commons/new", "/commons/help", f"{MODEL}/upload", f"{MODEL}/discussions/{thread}"):
+    for path in (
+        MODEL,
+        f"{MODEL}/settings",
+        SECRET,
+        "/commons",
+        "/commons/new",
+        "/commons/help",
+        f"{MODEL}/upload",
+        f"{MODEL}/discussions/{thread}",
+    ):
         answer = browser.get(path)
         assert answer.status_code == 200 and len(answer.content) < 70_000
         root = parse(answer.text)
@@ -357,3 +367,76 @@ def test_what_no_record_can_say_is_told(browser: TestClient, sharing: Node, sign
     assert browser.post(thread, data={"csrf": csrf, **sent}).status_code in (400, 403)
     assert browser.post(f"{MODEL}/discussions", data={"csrf": csrf, "title": " "}).status_code == 400
     assert browser.post(f"{MODEL}/remove", data={"csrf": csrf, "path": "nothing"}).status_code == 400
+
+
+# Who may have the files, and what its publishers set
+
+
+def test_the_files_of_a_gated_repo_are_asked_for_and_given(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    assert post(browser, f"{MODEL}/settings", csrf, do="gate", gate="manual") == f"{MODEL}/settings"
+    browser.cookies.clear()
+    assert "Ask for the files" not in browser.get(MODEL).text and "Sign in" in browser.get(MODEL).text
+    csrf = sign_in(browser, sharing, "bruna")
+    raw = f"{MODEL}/raw?path=train.py"
+    assert browser.get(raw).status_code == 403 and "Ask for the files" in browser.get(MODEL).text
+    assert post(browser, f"{MODEL}/ask", csrf) == MODEL
+    assert "You asked" in browser.get(MODEL).text and browser.get(raw).status_code == 403
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "wanjiru")
+    row = parse(browser.get(f"{MODEL}/settings").text).one("tbody").one("tr")
+    assert "pending" in row.text and {each["value"] for each in row.all("input") if each["name"] == "do"} == {"admit", "refuse"}
+    for do, status in (("refuse", 403), ("admit", 200)):
+        post(browser, f"{MODEL}/settings", csrf, do=do, person="bruna")
+        browser.cookies.clear()
+        sign_in(browser, sharing, "bruna")
+        assert browser.get(raw).status_code == status
+        browser.cookies.clear()
+        csrf = sign_in(browser, sharing, "wanjiru")
+
+
+def test_with_an_automatic_gate_asking_suffices(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    post(browser, f"{MODEL}/settings", csrf, do="gate", gate="auto")
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "bruna")
+    assert browser.get(f"{MODEL}/raw?path=train.py").status_code == 403
+    post(browser, f"{MODEL}/ask", csrf)
+    assert browser.get(f"{MODEL}/raw?path=train.py").status_code == 200 and "Have the files" not in browser.get(MODEL).text
+
+
+def test_a_repo_gets_another_name_and_is_taken_out(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    moved = post(browser, f"{MODEL}/settings", csrf, do="rename", name="coast-speech")
+    assert moved == "/commons/models/ke/coast-speech/settings" and browser.get(MODEL).status_code == 200, "the old name leads on"
+    answer = browser.post(moved, data={"csrf": csrf, "do": "close", "sure": "sheng-speech"})
+    assert answer.status_code == 400 and "write its name as it is" in answer.text
+    assert post(browser, moved, csrf, do="close", sure="coast-speech") == "/commons?member=ke"
+    assert browser.get("/commons/models/ke/coast-speech").status_code == 404
+
+
+def test_what_cannot_be_set_is_told_on_the_page(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    odd = ({"do": "gate", "gate": "odd"}, {"do": "admit", "person": "nobody"}, {"do": "rename", "name": "../x"}, {"do": "x"}, {})
+    for fields in odd:
+        answer = browser.post(f"{MODEL}/settings", data={"csrf": csrf, **fields})
+        assert answer.status_code == 400 and 'role="alert"' in answer.text
+
+
+def test_settings_are_for_publishers_of_the_owner(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    assert browser.get(f"{MODEL}/settings").status_code == 401
+    for person in ("guest", "bruna"):
+        csrf = sign_in(browser, sharing, person)
+        assert browser.get(f"{MODEL}/settings").status_code == 403 and "/settings" not in browser.get(MODEL).text
+        assert browser.post(f"{MODEL}/settings", data={"csrf": csrf, "do": "close", "sure": "sheng-speech"}).status_code == 403
+        assert browser.post(f"{MODEL}/ask", data={"csrf": csrf}).status_code == 403, "nothing to ask for"
+        browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "wanjiru")
+    other = browser.post(f"{MODEL}/settings", data={"csrf": "x", "do": "gate", "gate": "auto"})
+    assert other.status_code == 403 and csrf
+
+
+def test_files_of_another_node_s_repo_are_not_asked_for_here(sharing: Node) -> None:
+    there = TestClient(build(states.watching(sharing)))
+    text = there.get("/commons/models/id/gated").text
+    assert "asked for on the owner’s node" in text and "Ask for the files" not in text

@@ -25,6 +25,7 @@ from concord.edges.web import (
     repo_files,
     repo_forms,
     repo_history,
+    repo_settings,
     repo_threads,
     repos,
     static_files,
@@ -141,6 +142,9 @@ def _commons(shelf: Shelf, shows: Callable[..., Route], takes: Callable[..., Rou
         takes(f"{repo}/discussions/{{number}}", repo_forms.take_part, repo_forms.TEXT_MAX),
         takes(f"{repo}/like", repo_forms.like),
         takes(f"{repo}/publish", repo_forms.publish),
+        takes(f"{repo}/ask", repo_settings.ask),
+        shows(f"{repo}/settings", repo_settings.settings_page),
+        takes(f"{repo}/settings", repo_settings.change),
     ]
 
 

@@ -21,6 +21,7 @@ from concord.pillars.commons import card as cards
 from concord.pillars.commons.passport import Passport
 from concord.pillars.commons.records import KINDS, Kind
 from concord.pillars.commons.repo import MAIN
+from concord.private import gates
 from concord.private.people import Speaker
 from concord.shelf import Shelf
 
@@ -93,6 +94,14 @@ class Here:
         """Whether the reader may have the files."""
         return self.shelf.may_read(self.repo, self.speaker)
 
+    @property
+    def asked_for(self) -> str | None:
+        """How the reader's own request for the files of a gated repo stands; None if there is none."""
+        if self.speaker is None or self.repo.gate == "open":
+            return None
+        with self.page.node.private_reading() as db:
+            return gates.status(db, self.repo.root, self.speaker.origin, self.speaker.person)
+
     def has(self, file: File) -> bool:
         """Whether the reader may have a file, and its bytes are here."""
         return self.may_read and self.shelf.have(self.repo, file) and not self.page.node.blobs.holds(file.sha256)
@@ -138,7 +147,8 @@ def card_page(page: Page, shelf: Shelf) -> Response:
         passport=_passport(here),
         communities=[] if here.repo.private else communities.of_repo(page, shelf, here.repo.id),
         ways=_ways(here, tree),
-        can_discard=here.may_change and here.repo.private,
+        can_publish=here.may_change and here.repo.private,
+        asked=here.asked_for,
     )
 
 
