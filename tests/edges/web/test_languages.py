@@ -1,11 +1,14 @@
 """Words: everything that a reader sees can be translated, and a catalogue is all that it takes."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_keywords, parse_mapping_cfg
+from markup import parse
+from starlette.testclient import TestClient
 
 from concord.edges.web import languages
 from concord.edges.web.words import WORDS
@@ -69,3 +72,14 @@ def test_a_catalogue_beside_the_code_is_read_as_it_is(tmp_path: Path, monkeypatc
     assert french.ngettext("%(num)s vote", "%(num)s votes", 2) == "%(num)s voix"
     assert french.gettext("Records") == "Records", "what is not translated stays as it is"
     assert languages.translations.__wrapped__("ru").gettext("Members") == "Members"
+    assert (languages.speaks("fr"), languages.speaks("ru"), languages.speaks("en")) == (True, False, True)
+
+
+@pytest.mark.parametrize("marked", [None, "en"])
+def test_words_that_stay_english_are_marked_as_english(
+    client_of: Callable[[str], TestClient], monkeypatch: pytest.MonkeyPatch, marked: str | None
+) -> None:
+    monkeypatch.setattr(languages, "speaks", lambda _: marked is None)
+    root = parse(client_of("young").get("/", headers={"Accept-Language": "ar"}).text)
+    assert (root.one("html")["lang"], root.one("html")["dir"]) == ("ar", "rtl")
+    assert root.one("body").get("lang") == marked

@@ -5,6 +5,7 @@ A catalogue is `translations/<language>.po`, read as it is: there is nothing to 
 
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 
 from babel.messages.mofile import write_mo
@@ -29,13 +30,22 @@ def chosen(request: Request) -> str:
     return next((code for tag in asked if (code := tag.lower().split("-")[0]) in LANGUAGES), SOURCE)
 
 
+def speaks(language: str) -> bool:
+    """Whether there are words of a language here, or its readers get those of the source."""
+    return language == SOURCE or _catalogue(language).is_file()
+
+
 @cache
 def translations(language: str) -> NullTranslations:
     """The words of a language."""
-    path = files(__package__ or "") / "translations" / f"{language}.po"
+    path = _catalogue(language)
     if not path.is_file():
         return NullTranslations()
     compiled = BytesIO()
     write_mo(compiled, read_po(BytesIO(path.read_bytes()), locale=language))
     compiled.seek(0)
     return Translations(compiled)
+
+
+def _catalogue(language: str) -> Traversable:
+    return files(__package__ or "") / "translations" / f"{language}.po"

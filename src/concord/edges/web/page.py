@@ -205,6 +205,14 @@ class Page:
         """The name of a language in the reader's language, or its code if we know none."""
         return str(self.locale.languages.get(code) or self.locale.languages.get(code.split("-", maxsplit=1)[0].lower()) or code)
 
+    def kind(self, name: str) -> str:
+        """What a kind of repo is called: what clients of the Hub call a space is code."""
+        return self.word("kind of repo", {"space": "code"}.get(name, name))
+
+    def component(self, name: str) -> str:
+        """What a component of the Model Openness Framework is called."""
+        return self.word("component", name)
+
     def country(self, code: str) -> str:
         """The name of a country in the reader's language, or its code if we know none."""
         found = countries().get(code)
@@ -236,6 +244,7 @@ class Page:
             "nav": [pillar.name for pillar in PILLARS],
             "languages": LANGUAGES,
             "label": label,
+            "spoken": languages.speaks(self.language),
             "path": url.path,
             "back": f"{url.path}?{url.query}" if url.query else url.path,
         }
