@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from concord.edges.web.languages import LANGUAGES
 from concord.edges.web.repo_forms import UPLOAD_MAX
+from concord.edges.web.words import WORDS
 from concord.node import Node
 from concord.server import build
 from concord.shelf import Shelf
@@ -124,8 +125,10 @@ def test_nothing_that_a_repo_says_is_markup(client_of: Callable[[str], TestClien
         assert ATTACK not in answer.text and "{0}49" not in answer.text and "\u202e" not in answer.text, path
         assert not list(root.one("main").all("script", "style", "iframe"))
         drawn = [each for picture in root.one("main").all("svg") for each in picture.children]
-        assert "/passport" in path or not drawn
-        assert all(each.name in ("path", "rect", "circle") and not each.children for each in drawn), "lines and marks of ours"
+        assert path.partition("?")[0] in (HOSTILE, f"{HOSTILE}/passport") or not drawn
+        assert all(each.name in ("path", "rect", "circle") for each in drawn), "lines and marks of ours"
+        titles = [title for each in drawn for title in each.all()]
+        assert all(title.name == "title" and ("component", title.text) in WORDS for title in titles)
         links = {link["href"].partition("#")[0] for link in root.one("main").all("a") if link["href"].startswith(HOSTILE)}
         waiting += links - seen
         seen |= links
@@ -250,7 +253,7 @@ def test_people_of_two_members_discuss_propose_and_merge(browser: TestClient, sh
     post(browser, pull, csrf, do="merge")
     post(browser, thread, csrf, do="answer", text="This much.")
     post(browser, thread, csrf, do="close")
-    assert "merged" in browser.get(pull).text and "NOTES.md" in browser.get(f"{MODEL}/files").text
+    assert "Merged into" in browser.get(pull).text and "NOTES.md" in browser.get(f"{MODEL}/files").text
     assert "closed it" in browser.get(thread).text
     post(browser, thread, csrf, do="open")
     assert browser.post(thread, data={"csrf": csrf, "do": "other"}).status_code == 400
@@ -440,3 +443,16 @@ def test_files_of_another_node_s_repo_are_not_asked_for_here(sharing: Node) -> N
     there = TestClient(build(states.watching(sharing)))
     text = there.get("/commons/models/id/gated").text
     assert "asked for on the owner’s node" in text and "Ask for the files" not in text
+
+
+def test_what_was_written_is_kept_when_it_cannot_be_said(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf = sign_in(browser, sharing, "wanjiru")
+    answer = browser.post(f"{MODEL}/discussions", data={"csrf": csrf, "title": "  ", "text": "Long </textarea> words"})
+    shown = parse(answer.text).one("main")
+    assert answer.status_code == 400 and "a discussion has a title" in shown.text
+    assert shown.one("textarea").text == "Long </textarea> words"
+    thread = post(browser, f"{MODEL}/discussions", csrf, title="A question", text="")
+    answer = browser.post(thread, data={"csrf": csrf, "do": "answer", "text": " \r\n"})
+    assert answer.status_code == 400 and "an answer has words" in answer.text and "$.text" not in answer.text
+    answer = browser.post(thread, data={"csrf": csrf, "do": "other", "text": "kept"})
+    assert answer.status_code == 400 and parse(answer.text).one("main").one("textarea").text == "kept"

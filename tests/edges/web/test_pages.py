@@ -114,6 +114,10 @@ def test_it_can_be_used_without_seeing_it(page: Callable[..., Element], state: s
     for table in root.all("table"):
         for head in table.all("th"):
             assert head["scope"] in ("row", "col")
+    for element in root.all("div"):
+        kinds = (element.get("class") or "").split()
+        if "scroll" in kinds and not {"stack", "lean"} & set(kinds):
+            assert element["tabindex"] == "0", "what scrolls sideways can be reached by keyboard"
 
 
 def _has_label(root: Element, control: Element) -> bool:

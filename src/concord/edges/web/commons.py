@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from heapq import nsmallest
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from msgspec.structs import replace
@@ -15,9 +15,9 @@ from concord.edges.web.page import Page
 from concord.errors import ConcordError, MalformedError
 from concord.ledger.pillar import Role
 from concord.measuring import Measures
-from concord.pillars.commons.measure import LARGEST, MEMORIES, SIZES
+from concord.pillars.commons.measure import LARGEST, MEMORIES, SIZES, Measure
 from concord.pillars.commons.records import PLURALS, Kind, RepoId
-from concord.pillars.commons.search import FACETS, SORTS, Entry, Question, search
+from concord.pillars.commons.search import FACETS, LADDERS, SORTS, Entry, Question, search
 from concord.shelf import Shelf
 
 PER_PAGE = 25
@@ -25,6 +25,16 @@ CHOICES_MAX = 12  # values of a facet that are offered; of more, those that are 
 OPENNESS_WORDS = {"1": "class I", "2": "class II", "3": "class III", "none": "no class yet"}
 MEMBER_MAX = 8  # repos that a member's page names
 HOME_MAX = 5  # repos that the first page names
+
+
+class Choice(NamedTuple):
+    """A value of a facet: its words, how many fit, the query that chooses it, and, if the values have an order, how many in a
+    hundred that is."""
+
+    words: str
+    fits: int
+    query: str
+    bar: int | None
 
 
 def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
@@ -39,7 +49,7 @@ def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
     chosen = {name: value for name, value in asked.items() if value}
     return page.render(
         "commons.html",
-        rows=[row(page, entry) for entry in shown],
+        rows=[row(page, entry, measured.get(entry.leaf)) for entry in shown],
         count=len(found.entries),
         total=len(everything),
         unmeasured=unmeasured,
@@ -47,7 +57,7 @@ def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
         more=urlencode(chosen | {"start": more}) if more else "",
         asked=asked,
         chosen=[name for name in FACETS if asked[name]],
-        facets={name: _choices(page, name, found.counts[name], chosen) for name in FACETS},
+        facets={name: _choices(page, name, found.counts[name], chosen, len(found.entries)) for name in FACETS},
         sorts=SORTS,
         without={name: urlencode({other: value for other, value in chosen.items() if other != name}) for name in FACETS},
         may_open=may_open(page),
@@ -101,9 +111,9 @@ def _newest(page: Page, entries: list[Entry], most: int) -> list[dict[str, Any]]
     ]
 
 
-def row(page: Page, entry: Entry) -> dict[str, Any]:
-    """A repo in a list."""
-    return {"entry": entry, "id": entry.id, "card": entry.card, "address": address(page, entry.id)}
+def row(page: Page, entry: Entry, measure: Measure | None = None) -> dict[str, Any]:
+    """A repo in a list, with its measure if it is known."""
+    return {"entry": entry, "id": entry.id, "card": entry.card, "address": address(page, entry.id), "measure": measure}
 
 
 def address(page: Page, repo: RepoId, part: str = "", **query: str) -> str:
@@ -135,12 +145,13 @@ def _meant(page: Page, name: str, value: str) -> str:
     return page.origin_of(value) if name == "member" and value else value
 
 
-def _choices(page: Page, name: str, counts: list[tuple[str, int]], chosen: dict[str, str]) -> list[tuple[str, str, int, str]]:
-    """What may be chosen in a facet: the value, its words, how many fit, and where that leads."""
-    found = []
+def _choices(page: Page, name: str, counts: list[tuple[str, int]], chosen: dict[str, str], of: int) -> list[Choice]:
+    """What may be chosen in a facet, `of` so many repos."""
+    found: list[Choice] = []
     for value, count in counts[:CHOICES_MAX]:
         short = page.log_name(value) if name == "member" else value
-        found.append((short, _words(page, name, value), count, urlencode({**chosen, name: short})))
+        bar = min(round(100 * count / max(of, 1)), 100) if name in LADDERS else None
+        found.append(Choice(_words(page, name, value), count, urlencode({**chosen, name: short}), bar))
     return found
 
 
@@ -149,7 +160,7 @@ def _words(page: Page, name: str, value: str) -> str:
     tellers: dict[str, Callable[[str], str]] = {
         "member": page.who,
         "country": page.country,
-        "kind": partial(page.word, "kind of repo"),
+        "kind": page.kind,
         "language": page.tongue,
         "openness": lambda value: page.word("openness", OPENNESS_WORDS.get(value, value)),
         "memory": partial(_ladder, page, MEMORIES, "%s"),

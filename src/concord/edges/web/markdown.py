@@ -115,7 +115,7 @@ class _Writer:
             case "th_open":
                 self.begin("th", ' scope="col"')
             case "table_open":
-                self.begin("div", ' class="scroll"')
+                self.begin("div", ' class="scroll" tabindex="0"')
                 self.begin("table")
             case "table_close":
                 self.finish(2)

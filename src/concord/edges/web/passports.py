@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from concord.edges.web import commons, lineage, usage
+from concord.edges.web import commons, lineage, openness_chart, usage
 from concord.edges.web.page import Page
 from concord.edges.web.repos import Here, find, show
 from concord.errors import ConcordError, MissingError
@@ -30,6 +30,7 @@ def passport_page(passports: Passports, page: Page, shelf: Shelf) -> Response:
         "repo-passport.html",
         "passport",
         passport=passport,
+        chart=openness_chart.rows(passport.openness, page.component),
         lineage=found,
         rows=lineage.rows(found),
         picture=lineage.draw(found),

@@ -38,8 +38,19 @@ def file_page(page: Page, shelf: Shelf) -> Response:
     seen = _seen(here, file) if here.may_read else None
     head = _parquet(here, file) if seen is not None and seen.kind == "parquet" else None
     folder, _, name = file.path.rpartition("/")
-    return show(here, "repo-file.html", "files", file=file, seen=seen, head=head, extra=parquet.EXTRA, crumbs=_crumbs(folder),
-                file_name=name, last=_last_change(here, file.path))  # fmt: skip
+    return show(
+        here,
+        "repo-file.html",
+        "files",
+        file=file,
+        file_name=name,
+        seen=seen,
+        head=head,
+        extra=parquet.EXTRA,
+        crumbs=_crumbs(folder),
+        last=_last_change(here, file.path),
+        downloadable=here.may_read and (seen is not None or shelf.have(here.repo, file)),
+    )
 
 
 def raw(page: Page, shelf: Shelf) -> Response:

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from concord.edges.web import commons
 from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
-from concord.edges.web.repo_threads import thread_of, thread_page
+from concord.edges.web.repo_threads import thread_of, thread_page, threads_page
 from concord.edges.web.repos import README, Here, find, show
 from concord.errors import ConcordError, MalformedError, RefusedError, StaleError
 from concord.pillars.commons import Thread
@@ -55,8 +55,13 @@ def remove(page: Page, shelf: Shelf, sent: Sent) -> Response:
 def discuss(page: Page, shelf: Shelf, sent: Sent) -> Response:
     """Begin a discussion."""
     here, speaker = _taking_part(page, shelf)
-    title = " ".join(sent.fields.get("title", "").split())
-    thread = shelf.discuss(speaker, here.repo, title, sent.fields.get("text", "").replace("\r\n", "\n"), pull=False)
+    title, text = " ".join(sent.fields.get("title", "").split()), _text(sent)
+    try:
+        if not title:
+            raise MalformedError("a discussion has a title")
+        thread = shelf.discuss(speaker, here.repo, title, text, pull=False)
+    except MalformedError as e:
+        return threads_page(page, shelf, str(e), sent.fields)
     return page.redirect(here.plain(f"discussions/{thread.number}"))
 
 
@@ -65,14 +70,16 @@ def take_part(page: Page, shelf: Shelf, sent: Sent) -> Response:
     here, speaker = _taking_part(page, shelf)
     thread = thread_of(here)
     try:
-        _do(here, speaker, thread, sent.fields.get("do", ""), sent.fields.get("text", "").replace("\r\n", "\n").strip())
-    except StaleError as e:
-        return thread_page(page, shelf, str(e), 409)
+        _do(here, speaker, thread, sent.fields.get("do", ""), _text(sent))
+    except (MalformedError, StaleError) as e:
+        return thread_page(page, shelf, str(e), 409 if isinstance(e, StaleError) else 400, _text(sent))
     return page.redirect(here.plain(f"discussions/{thread.number}"))
 
 
 def _do(here: Here, speaker: Speaker, thread: Thread, what: str, text: str) -> None:
     match what:
+        case "answer" if not text:
+            raise MalformedError("an answer has words: write them, or close the discussion with the other button")
         case "answer":
             here.shelf.answer(speaker, here.repo, thread, text)
         case "close" | "open":
@@ -81,6 +88,10 @@ def _do(here: Here, speaker: Speaker, thread: Thread, what: str, text: str) -> N
             pull_requests.merge(here.shelf, speaker, here.repo, thread, f"Merge pull request {thread.number}: {thread.title}"[:300])
         case _:
             raise MalformedError("this form does not say what to do")
+
+
+def _text(sent: Sent) -> str:
+    return sent.fields.get("text", "").replace("\r\n", "\n").strip()
 
 
 def like(page: Page, shelf: Shelf, sent: Sent) -> Response:

@@ -1,5 +1,7 @@
 """The discussions and pull requests of a repo: all of them, and one with its answers and with what it would change."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.responses import Response
@@ -16,36 +18,44 @@ from concord.tlog.spelling import decimal
 PER_PAGE = 30  # discussions, commits of a pull request
 ANSWER_MAX = 8_000  # characters of markup of one answer
 ANSWERS_MAX = 40_000  # of all that one page shows
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def threads_page(page: Page, shelf: Shelf) -> Response:
-    """The discussions and pull requests, the newest first."""
+def threads_page(page: Page, shelf: Shelf, wrong: str = "", sent: Mapping[str, str] = NOTHING) -> Response:
+    """The discussions and pull requests, the newest first; `wrong`: why none was begun with what was `sent`."""
     here = find(page, shelf)
     threads = sorted(here.repo.threads.values(), key=lambda thread: (-thread.begun.at, thread.number))
     shown, more = page.part(threads, PER_PAGE)
-    return show(
-        here, "repo-discussions.html", "discussions", threads=shown, more=here.at("discussions", start=str(more)) if more else ""
-    )
+    next_ = here.at("discussions", start=str(more)) if more else ""
+    status = 400 if wrong else 200
+    return show(here, "repo-discussions.html", "discussions", status, threads=shown, more=next_, wrong=wrong, sent=sent)
 
 
-def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200) -> Response:
-    """A discussion with its answers, or a pull request with its commits and all that they change; `wrong`: what was not done."""
+def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200, kept: str = "") -> Response:
+    """A discussion with its answers, or a pull request with its commits and all that they change.
+
+    `wrong` says what was not done, and `kept` are the words that were written to it.
+    """
     here = find(page, shelf)
     thread = thread_of(here)
-    said: list[tuple[Said, markdown.Rendered | None]] = []
-    room = ANSWERS_MAX
-    for answer in thread.answers:
-        words = _words(here, answer.record.text, f"said-{len(said)}", room) if isinstance(answer.record, Comment | Settle) else None
-        said.append((answer, words))
-        room -= len(words.markup) if words else 0
-        if room <= 0:
-            break
-    text = _words(here, thread.begun.text, "begun", ANSWERS_MAX)
+    said = _said(here, thread)
     settles = here.may_take_part and here.speaker is not None and here.speaker.origin in (here.repo.id.owner, thread.begun.by)
-    merging = _merging(here, thread)
-    return show(here, "repo-discussion.html", "discussions", status, thread=thread, text=text, wrong=wrong, **merging, said=said,
-                unshown=len(thread.answers) - len(said), commits=_proposed(here, thread), may_settle=settles,
-                is_settle={answer.leaf: isinstance(answer.record, Settle) for answer, _ in said})  # fmt: skip
+    return show(
+        here,
+        "repo-discussion.html",
+        "discussions",
+        status,
+        thread=thread,
+        text=_words(here, thread.begun.text, "begun", ANSWERS_MAX),
+        wrong=wrong,
+        kept=kept,
+        **_merging(here, thread),
+        commits=_proposed(here, thread),
+        said=said,
+        is_settle={answer.leaf: isinstance(answer.record, Settle) for answer, _ in said},
+        unshown=len(thread.answers) - len(said),
+        may_settle=settles,
+    )
 
 
 def thread_of(here: Here) -> Thread:
@@ -54,6 +64,19 @@ def thread_of(here: Here) -> Thread:
         return here.repo.threads[decimal(here.page.request.path_params["number"])]
     except (MalformedError, KeyError) as e:
         raise MissingError("there is no such discussion") from e
+
+
+def _said(here: Here, thread: Thread) -> list[tuple[Said, markdown.Rendered | None]]:
+    """The answers with their words as markup, as many as one page shows."""
+    said: list[tuple[Said, markdown.Rendered | None]] = []
+    room = ANSWERS_MAX
+    for answer in thread.answers:
+        words = _words(here, answer.record.text, f"said-{len(said)}", room) if isinstance(answer.record, Comment | Settle) else None
+        said.append((answer, words))
+        room -= len(words.markup) if words else 0
+        if room <= 0:
+            break
+    return said
 
 
 def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:

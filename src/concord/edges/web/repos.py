@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
-from concord.edges.web import commons, communities, markdown, preview, usage
+from concord.edges.web import commons, communities, markdown, openness_chart, preview, usage
 from concord.edges.web.page import Page
 from concord.errors import BusyError, DamagedError, ForgedError, MalformedError, MissingError, UnreachableError
 from concord.passports import Passports
@@ -133,6 +133,7 @@ def card_page(page: Page, shelf: Shelf) -> Response:
     here = find(page, shelf)
     tree = here.tree
     readme = tree.get(README)
+    passport = _passport(here)
     shown, wrong = _card(here, readme) if readme else (None, "")
     return show(
         here,
@@ -144,7 +145,8 @@ def card_page(page: Page, shelf: Shelf) -> Response:
         size=sum(file.size for file in tree.values()),
         files=len(tree),
         lineage=_lineage(here),
-        passport=_passport(here),
+        passport=passport,
+        chart=openness_chart.rows(passport.openness, page.component) if passport else [],
         communities=[] if here.repo.private else communities.of_repo(page, shelf, here.repo.id),
         ways=_ways(here, tree),
         can_publish=here.may_change and here.repo.private,

@@ -67,10 +67,10 @@ WORDS = frozenset(
         # What a repo holds, how its files may be had, and how its discussions stand.
         word("kind of repo", "model"),
         word("kind of repo", "dataset"),
-        word("kind of repo", "space"),
+        word("kind of repo", "code"),
         word("kinds of repos", "models"),
         word("kinds of repos", "datasets"),
-        word("kinds of repos", "spaces"),
+        word("kinds of repos", "code"),
         word("openness", "class I"),
         word("openness", "class II"),
         word("openness", "class III"),
