@@ -456,3 +456,44 @@ def test_what_was_written_is_kept_when_it_cannot_be_said(browser: TestClient, sh
     assert answer.status_code == 400 and "an answer has words" in answer.text and "$.text" not in answer.text
     answer = browser.post(thread, data={"csrf": csrf, "do": "other", "text": "kept"})
     assert answer.status_code == 400 and parse(answer.text).one("main").one("textarea").text == "kept"
+
+
+# The addresses that clients of the Hub print
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/ke/sheng-speech", MODEL),
+        ("/ke/sheng-speech/tree/main", f"{MODEL}/files"),
+        ("/ke/sheng-speech/tree/main/results", f"{MODEL}/files?at=results"),
+        ("/ke/sheng-speech/tree/v1", f"{MODEL}/files?revision=v1"),
+        ("/ke/sheng-speech/blob/main/train.py", f"{MODEL}/file?path=train.py"),
+        ("/ke/sheng-speech/commits/main", f"{MODEL}/history"),
+        ("/ke/sheng-speech/discussions", f"{MODEL}/discussions"),
+        ("/datasets/id/corpus/blob/main/odd/rows.tsv", "/commons/datasets/id/corpus/file?path=odd%2Frows.tsv"),
+    ],
+)
+def test_an_address_of_the_hub_leads_to_the_page_that_it_means(
+    client_of: Callable[[str], TestClient], path: str, there: str
+) -> None:
+    answer = client_of("sharing").get(path, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, there)
+    assert client_of("sharing").get(there).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ke/secret", "/ke/nothing", "/no/body", "/datasets/ke", "/ke/sheng-speech/edit/main/x", "/ke/sheng-speech/commit/a-b"],
+)
+def test_an_address_of_nothing_for_this_reader_is_a_404(client_of: Callable[[str], TestClient], path: str) -> None:
+    assert client_of("sharing").get(path, follow_redirects=False).status_code == 404
+
+
+def test_the_address_that_a_commit_is_answered_with_shows_it(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    shelf = Shelf(sharing)
+    repo = shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None)
+    oid, thread = repo.find("main").oid, next(iter(repo.threads))
+    for part in (f"commit/{oid}", f"discussions/{thread}"):
+        answer = browser.get(f"/ke/sheng-speech/{part}")
+        assert answer.headers["location"] == f"{MODEL}/{part}" and browser.get(answer.headers["location"]).status_code == 200

@@ -18,6 +18,7 @@ from concord.edges.web import (
     commons,
     communities,
     home,
+    hub_addresses,
     members,
     passports,
     peers,
@@ -106,6 +107,8 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         reads("/language/{language}", _language),
         Route("/static/{name}", static_files.serve),
         Route("/favicon.ico", static_files.serve),
+        shows("/{member}/{name}", hub_addresses.lead),
+        shows("/{member}/{name}/{rest:path}", hub_addresses.lead),
     ]
 
 
