@@ -29,7 +29,12 @@ REPOS = (
     *(f"{MODEL}/file?path={path}" for path in ("train.py", "model.safetensors", "picture.png")),
     *(f"{HOSTILE}/file?path={path}" for path in ("x.html", "x.svg", "long.txt", "picture.png")),
     *(f"/commons/datasets/id/corpus/file?path={path}" for path in ("rows.csv", "odd/rows.tsv", "odd/tone.wav", "odd/walk.ipynb")),
-    *("/commons/datasets/id/corpus/files?at=data", "/commons/models/id/gated"),
+    *(
+        "/commons/datasets/id/corpus/files?at=data",
+        "/commons/models/id/gated",
+        f"{MODEL}/settings",
+        "/commons/spaces/ke/nothing-yet",
+    ),
 )
 NARROW = {"width": 390, "height": 844}
 Serve = Callable[[Node], AbstractContextManager[str]]

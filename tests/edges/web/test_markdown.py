@@ -23,7 +23,7 @@ MORE = (
 )  # fmt: skip
 ELEMENTS = set("a p em strong s code pre ul ol li blockquote hr br img table thead tbody tr th td div span h2 h3 h4 h5 h6".split())
 ATTRIBUTES = {
-    "a": {"href", "rel"}, "img": {"src", "alt", "loading"}, "th": {"scope"}, "ol": {"start"}, "div": {"class"},
+    "a": {"href", "rel"}, "img": {"src", "alt", "loading"}, "th": {"scope"}, "ol": {"start"}, "div": {"class", "tabindex"},
     **{f"h{level}": {"id"} for level in range(2, 7)},
 }  # fmt: skip
 INSIDE = ("/inside/", "#card-")
