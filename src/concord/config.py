@@ -63,6 +63,9 @@ class Settings:
         "The most that files of other members' repos may take, counted whole; beyond it, what was read longest ago goes first. "
         "A file larger than this is not fetched at all.",
     )
+    reserve_bytes: int = _setting(
+        256 * _MIB, "Bytes of the disk that uploads of large files leave free, so that the node can go on saying records."
+    )
     session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.", least=1)
     link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.", least=1)
     token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.", least=1)

@@ -8,6 +8,7 @@ Where they are stored is known here and nowhere else: small files as blobs, larg
 kept once.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,11 @@ class Content:
     def parts(self) -> Path:
         """The folder for parts of what is not whole yet."""
         return self._node.blobs.root / ".parts"
+
+    def room(self) -> int:
+        """How many bytes large files may still take: what is free on the disk, but for what the settings reserve."""
+        disk = os.statvfs(self._node.blobs.root)
+        return max(0, disk.f_bavail * disk.f_frsize - self._node.settings.reserve_bytes)
 
     def have(self, repo: Repo, digests: Iterable[str]) -> set[str]:
         """Which of these are here as content of `repo`."""

@@ -9,6 +9,11 @@ from typing import Any
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from concord.xet.chunker import cut
+from concord.xet.hashes import chunk_hash, file_hash, range_hash, spell
+from concord.xet.shard import File, Shard, Term, Xorb, turned
+from concord.xet.xorb import Table, seal
+
 
 @dataclass
 class Person:
@@ -54,6 +59,37 @@ class Person:
             done = self.ask("PUT", told["actions"]["upload"]["href"], content=content)
             assert done.status_code == 200, done.text
         return large("large.bin", content)
+
+
+class Cas:
+    """A client of the Xet protocol with a ticket for one repo."""
+
+    def __init__(self, person: Person, repo: str, what: str = "write") -> None:
+        told = person.get(f"/api/models/{repo}/xet-{what}-token/main")
+        assert told.status_code == 200, told.text
+        assert told.headers["X-Xet-Access-Token"] == told.json()["accessToken"]
+        self.person = person
+        self.ticket = {"Authorization": f"Bearer {told.json()['accessToken']}"}
+
+    def ask(self, method: str, path: str, **more: Any) -> Response:
+        return self.person.client.request(method, f"/cas/v1/{path}", headers={**self.ticket, **more.pop("headers", {})}, **more)
+
+
+def packed(content: bytes) -> tuple[str, bytes, Table]:
+    """A xorb of one file's chunks: its name, its bytes, and what is in it."""
+    chunks = list(cut([content]))
+    stored = [seal(chunk) for chunk in chunks]
+    table = Table.of(zip(map(chunk_hash, chunks), stored, strict=True))
+    return spell(table.root), b"".join(stored), table
+
+
+def described(content: bytes, table: Table, digest: bytes | None = None) -> bytes:
+    """The shard of that file."""
+    chunks = tuple(table.chunks())
+    term = Term(table.root, len(content), 0, len(chunks))
+    proof = range_hash(b"".join(chunk for chunk, _ in chunks))
+    made = File(file_hash(chunks), (term,), (proof,), turned(digest or sha256(content).digest()))
+    return bytes(Shard((made,), (Xorb(table.root, chunks, 0),)))
 
 
 def file(path: str, content: bytes = b"text") -> dict[str, Any]:

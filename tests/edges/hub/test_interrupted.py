@@ -19,6 +19,7 @@ REPO = "example-ke/interrupted"
 RATE = 24 << 20  # bytes a second
 BESIDES = 2 << 20  # bytes that a client sends besides files: requests, and the list of chunks, which it sends to two addresses
 IMPATIENT = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms"}  # or it goes on for minutes
+FULL = b"the disk of this node is full"
 FILES = {"plain": (8, 6 << 20), "xet": (1, 150 << 20)}  # of each way: how many files, and their size
 
 
@@ -135,19 +136,41 @@ def test_a_node_that_was_killed_has_what_it_acknowledged_and_nothing_by_half(
 def test_a_disk_that_fills_while_files_come_is_told_and_nothing_is_seen_of_them(
     version: str, way: str, founded: Path, disk: Path, tmp_path: Path
 ) -> None:
+    """By Xet nobody knows what a file needs before its chunks are known; otherwise it is told before anything is sent."""
     home = shutil.copytree(founded, disk / "home")
     token = token_of(home)
     (tmp_path / "large.bin").write_bytes(os.urandom(20 << 20))
     (tmp_path / "small.bin").write_bytes(os.urandom(1 << 20))
-    with serve(home, pull_every=0) as node:
+    with serve(home, pull_every=0, reserve_bytes=0) as node:
         opened(node, token)
         client = Client(prepared(version), meeting(node.url, token, tmp_path, way) | IMPATIENT)
         tried = client.tried("hf", "upload", REPO, tmp_path / "large.bin", "large.bin")
         assert tried.returncode != 0
-        assert b"507" in tried.stdout + tried.stderr
+        assert (b"507 Insufficient Storage" if way == "xet" else FULL) in tried.stdout + tried.stderr
         assert visible(node) == BEFORE
         client.hf("upload", REPO, tmp_path / "small.bin", "small.bin")
         assert visible(node) == BEFORE | {"small.bin"}
         assert node.get(f"/{REPO}/resolve/main/small.bin").body == (tmp_path / "small.bin").read_bytes()
         assert node.stop() == 0
     assert run("verify", "--deep", home=home).status == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_disk_without_room_is_told_in_words_before_anything_is_sent(
+    version: str, way: str, founded: Path, disk: Path, tmp_path: Path
+) -> None:
+    """However patient the client is: what it is told by Xet it would try again for minutes, and not show the words of."""
+    home = shutil.copytree(founded, disk / "home")
+    token = token_of(home)
+    (tmp_path / "large.bin").write_bytes(os.urandom(1 << 20))
+    (tmp_path / "small.txt").write_text("words")
+    with serve(home, pull_every=0, reserve_bytes=16 << 20) as node, relay(node.port, RATE) as line:
+        opened(node, token)
+        client = Client(prepared(version), meeting(line.url, token, tmp_path, way))
+        tried = client.tried("hf", "upload", REPO, tmp_path / "large.bin", "large.bin")
+        assert tried.returncode != 0
+        assert FULL in tried.stdout + tried.stderr
+        assert line.sent < 1 << 16
+        client.hf("upload", REPO, tmp_path / "small.txt", "small.txt")
+        assert visible(node) == BEFORE | {"small.txt"}
+        assert node.stop() == 0

@@ -13,7 +13,7 @@ from concord.edges import access
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
 from concord.edges.hub.outline import Outlines
 from concord.edges.hub.tickets import Turns
-from concord.errors import MalformedError, MissingError, RefusedError
+from concord.errors import MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.node import Node
@@ -140,6 +140,15 @@ class Ask:
         if speaker.origin != repo.id.owner:
             raise RefusedError(f"this is for a publisher of {self.hub.namespace(repo.id.owner)}")
         return speaker, repo
+
+    def need(self, size: int, least: int | None = None) -> None:
+        """StorageError if large files of `size` bytes are to come, and there is no room for `least` of these, or for all."""
+        room = self.hub.content.room()
+        if (size if least is None else min(size, least)) > room:
+            raise StorageError(
+                f"the disk of this node is full: {size / 1e6:,.1f} MB are to come, and {room / 1e6:,.1f} MB are left for large "
+                "files. Whoever runs the node can free some space. Nothing that was acknowledged is lost"
+            )
 
     def revision(self, repo: Repo, name: str | None = None) -> Revision:
         """The revision that the path names, or `name`. NoRevisionError if there is none."""

@@ -57,6 +57,9 @@ def put_xorb(ask: Ask, body: Iterator[bytes]) -> Response:
     """Take a xorb. Only one that is new was brought by whoever sent it: of another, the name alone may have been known."""
     repo = tickets.repo(ask.hub.shelf, _shown(ask, *WRITE))
     name = ask.words["hash"]
+    length = ask.request.headers.get("content-length", "")
+    if length.isdecimal() and not ask.hub.node.chunks.has_xorb(name):
+        ask.need(int(length))
     new = ask.hub.node.chunks.put_xorb(name, body, ask.hub.node.clock())
     if new:
         ask.hub.content.give(repo, [name])

@@ -95,18 +95,23 @@ class Validated(msgspec.Struct, rename="camel"):
 
 
 def preupload(ask: Ask) -> Response:
-    """How each file is to be sent, and what stands at its path now."""
+    """How each file is to be sent, and what stands at its path now.
+
+    StorageError if a large one is to come and there is no room for any: no later answer shows its words to whoever uses a client.
+    """
     speaker = ask.publisher()
     repo = ask.repo(speaker)
     tree = ask.hub.shelf.tree(repo, found) if (found := _standing(ask, repo)) else {}
     wanted = ask.json(Preupload)
     patterns = ask.hub.shelf.large_patterns(repo, tree)
-    told = []
+    told, coming = [], 0
     for each in wanted.files:
         raw = _decoded(each.sample)
         mode = "lfs" if attributes.is_large(each.path, each.size, raw, patterns) else "regular"
         told.append({"path": each.path, "uploadMode": mode, "shouldIgnore": False} | _now(tree.get(each.path)))
-    return answer({"files": told})
+        coming += 0 if mode == "regular" or _is_there(tree.get(each.path), each) else max(0, each.size)
+    ask.need(coming, least=1)
+    return answer({"files": told}, headers=_tight(coming, ask.hub.content.room()))
 
 
 def commit(ask: Ask, body: Iterator[bytes]) -> Response:
@@ -284,6 +289,19 @@ def _warned(ask: Ask, repo: Repo, revision: Revision, draft: Draft) -> dict[str,
     elif refused is not None:
         words = f"{refused!r} cannot be downloaded to a Windows disk, which takes no such name"
     return {"X-HF-Warning": one_line(f"paths; {words}")} if found or refused is not None else {}
+
+
+def _is_there(file: File | None, sample: Sample) -> bool:
+    """Whether a file stands at its path already, for all that is known before it is sent."""
+    return file is not None and file.size == sample.size
+
+
+def _tight(coming: int, room: int) -> dict[str, str]:
+    """What the client logs, if files may not have room: how much of them is here already is not known yet."""
+    if coming <= room:
+        return {}
+    words = f"these files have {coming / 1e6:,.1f} MB, and this node has {room / 1e6:,.1f} MB left. What is not here may not fit"
+    return {"X-HF-Warning": one_line(f"space; {words}")}
 
 
 def _now(file: File | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from concord.edges.hub import tickets
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.tickets import Ticket, What
 from concord.edges.ranges import ranged
-from concord.errors import ForgedError, MalformedError, MissingError
+from concord.errors import ForgedError, MalformedError, MissingError, StorageError
 from concord.ledger.record import Digest
 from concord.pillars.commons import File, Repo
 from concord.shelf import Where
@@ -95,26 +95,29 @@ def batch(ask: Ask) -> Response:
         told = [_download(ask, repo, each) for each in wanted.objects]
         return _answer({"transfer": "basic", "objects": told, "hash_algo": "sha256"})
     repo = ask.repo(ask.publisher())
-    if XET in wanted.transfers:
-        return _answer({"transfer": XET, "objects": [{"oid": each.oid, "size": each.size} for each in wanted.objects]})
     _clear(ask)
     here = ask.hub.content.whole(repo, {each.oid for each in wanted.objects})
+    ask.need(sum(max(0, each.size) for each in wanted.objects if each.oid not in here), least=1)
+    if XET in wanted.transfers:
+        return _answer({"transfer": XET, "objects": [{"oid": each.oid, "size": each.size} for each in wanted.objects]})
     multipart = "multipart" in wanted.transfers and any(each.size > 2 * PART_MIN for each in wanted.objects)
     told = [_upload(ask, repo, each, multipart=multipart, here=each.oid in here) for each in wanted.objects]
     return _answer({"transfer": "multipart" if multipart else "basic", "objects": told, "hash_algo": "sha256"})
 
 
 def upload(ask: Ask, body: Iterator[bytes]) -> Response:
-    """Take a large file whole. ForgedError if it is another one than the ticket says."""
+    """Take a large file whole. ForgedError if it is another one than the ticket says, StorageError if there is no room for it."""
     ticket = _ticket(ask, "upload")
+    ask.need(ticket.size)
     digest, size = ask.hub.content.take(body, ticket.oid, ticket.size)
     _given(ask, ticket, size)
     return Response(status_code=200, headers={"ETag": f'"{digest}"'})
 
 
 def part(ask: Ask, body: Iterator[bytes]) -> Response:
-    """Take one part, and keep it beside the store until the file is whole."""
+    """Take one part, and keep it beside the store until the file is whole. StorageError if there is no room for it."""
     ticket = _ticket(ask, "part")
+    ask.need(ticket.size)
     folder = _folder(ask, ticket)
     folder.mkdir(parents=True, exist_ok=True)
     path, content, size = folder / f"{token_hex(8)}.tmp", sha256(), 0
@@ -199,6 +202,10 @@ def _upload(ask: Ask, repo: Repo, each: Object, *, multipart: bool, here: bool) 
         return told
     if not 0 <= each.size <= SIZE_MAX:
         return told | {"error": {"code": 422, "message": f"a file has at most {SIZE_MAX} bytes"}}
+    try:
+        ask.need(each.size)
+    except StorageError as e:
+        return told | {"error": {"code": 507, "message": str(e)}}
     send: dict[str, Any] = {"href": _address(ask, repo, "upload", each, each.size), "expires_in": tickets.LIVES["upload"]}
     if multipart and each.size > 2 * PART_MIN:
         length = part_size(each.size)
