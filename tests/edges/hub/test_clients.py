@@ -14,7 +14,7 @@ from clients import VERSIONS, WAYS, Client, meeting, prepared
 from concord.content import Content
 from concord.home import open_home
 from concord.operations import demonstration
-from concord.testing.processes import PATIENCE, Serving, free_port, serve, until
+from concord.testing.processes import Serving, free_port, serve, until
 from concord.testing.terminal import run
 
 JOURNEYS = "whoami_and_repos upload_and_download large_folder many_parts commits talk finding gates file_system".split()
@@ -70,36 +70,6 @@ def test_a_repo_that_was_downloaded_is_read_without_a_line(client: Client, tmp_p
     client.env["HF_HUB_OFFLINE"] = "1"
     client.env["HF_ENDPOINT"] = "http://127.0.0.1:9"
     assert client.python("-c", code).stdout.strip() == b"a"
-
-
-@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed on this machine")
-def test_git_lfs_pushes_and_fetches_large_files(node: Serving, token: str, tmp_path: Path) -> None:
-    name = {"name": "example-ke/with-git"}
-    node.request("POST", "/api/repos/create", json.dumps(name).encode(), {"Authorization": f"Bearer {token}"})
-    content = os.urandom(1 << 20)
-    here, there = tmp_path / "here", tmp_path / "there"
-    url = f"{node.url.replace('://', f'://amina:{token}@')}/example-ke/with-git.git/info/lfs"
-    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "GIT_TERMINAL_PROMPT": "0"}
-
-    def git(folder: Path, *words: str) -> bytes:
-        line = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *words]
-        return subprocess.run(line, env=env, capture_output=True, timeout=PATIENCE, check=True).stdout
-
-    here.mkdir()
-    git(here, "init", "-q")
-    git(here, "lfs", "install", "--local")
-    git(here, "config", "lfs.url", url)
-    git(here, "remote", "add", "origin", f"{node.url}/example-ke/with-git.git")
-    git(here, "lfs", "track", "*.bin")
-    (here / "weights.bin").write_bytes(content)
-    git(here, "add", ".")
-    git(here, "commit", "-q", "-m", "Weights")
-    git(here, "lfs", "push", "origin", "--all")
-    shutil.copytree(here, there, ignore=shutil.ignore_patterns("lfs", "weights.bin"))
-    git(there, "config", "lfs.url", url)
-    git(there, "lfs", "fetch", "origin", "HEAD")
-    (fetched,) = [path for path in (there / ".git/lfs/objects").rglob("*") if path.is_file()]
-    assert fetched.read_bytes() == content
 
 
 # What builds on the clients

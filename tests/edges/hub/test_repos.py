@@ -355,7 +355,9 @@ def test_what_concord_does_not_have_is_told(nobody: Person, path: str) -> None:
 
 @pytest.mark.parametrize("page", ["/ke/words.git", "/ke/words", "/datasets/ke/words.git", "/datasets/ke/words"])
 def test_there_is_no_git_over_http(page: str, nobody: Person) -> None:
-    assert failure(nobody.get(f"{page}/info/refs?service=git-upload-pack")) == (501, "NotImplemented")
+    told = nobody.get(f"{page}/info/refs?service=git-upload-pack")
+    assert failure(told) == (501, "NotImplemented")
+    assert told.headers["Content-Type"].startswith("text/plain")  # git shows no other
 
 
 def test_what_need_not_be_answered_as_the_hub_does(nobody: Person) -> None:

@@ -7,14 +7,15 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from concord.edges import bodies
 from concord.edges.hub import cas, commits, files, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
-from concord.edges.hub.failures import AbsentError, NoRepoError
+from concord.edges.hub.failures import AbsentError, NoRepoError, one_line
+from concord.pillars.commons.records import KINDS
 from concord.xet.xorb import STORED_MAX
 
 BODY_MAX = 8 << 20  # bytes of a body that is read whole
@@ -46,6 +47,21 @@ class Operation:
 def not_here(_: Ask) -> Response:
     """What the Hub has and Concord does not."""
     raise AbsentError("Concord does not have this part of the Hub")
+
+
+def no_git(ask: Ask) -> Response:
+    """Git itself, which shows the words of an answer in plain text, and of no other."""
+    name = f"{ask.words['owner']}/{ask.words['repo'].removesuffix('.git')}"
+    kind = KINDS[ask.words.get("type", "models")]
+    option = "" if kind == "model" else f" --repo-type {kind}"
+    words = (
+        "Concord keeps files and commits, and does not speak Git over HTTP.",
+        f"To have the files: hf download {name}{option}",
+        f"To send files: hf upload {name} FOLDER{option}",
+        "A Git repository elsewhere can keep its large files here: set lfs.url in its .lfsconfig.",
+    )
+    headers = {"X-Error-Code": AbsentError.code, "X-Error-Message": words[0]}
+    return PlainTextResponse("".join(f"{one_line(line)}\n" for line in words), 501, headers)
 
 
 def no_repo(ask: Ask) -> Response:
@@ -138,7 +154,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("tree", "revision", "paths-info")),
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("commits", "commit", "preupload")),
     # What the Hub has besides
-    *(Operation("GET", f"{kind}/{{owner}}/{{repo}}/info/refs", not_here) for kind in ("", "/{type}")),  # git, of any repo
+    *(Operation("GET", f"{kind}/{{owner}}/{{repo}}/info/refs", no_git) for kind in ("", "/{type}")),  # git, of any repo
     *(
         Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here)
         for what in (
