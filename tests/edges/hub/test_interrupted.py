@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,7 +21,7 @@ RATE = 24 << 20  # bytes a second
 BESIDES = 2 << 20  # bytes that a client sends besides files: requests, and the list of chunks, which it sends to two addresses
 IMPATIENT = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms"}  # or it goes on for minutes
 FULL = b"the disk of this node is full"
-FILES = {"plain": (8, 6 << 20), "xet": (1, 150 << 20)}  # of each way: how many files, and their size
+FILES = {"plain": (12, 6 << 20), "xet": (1, 200 << 20)}  # of each way: how many files, and their size
 
 
 @pytest.fixture
@@ -66,6 +67,12 @@ def visible(node: Serving) -> set[str]:
 BEFORE = {".gitattributes", "before"}
 
 
+@cache
+def digest(path: Path) -> str:
+    """Its SHA-256, computed once: whoever waits for something to land looks often."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
 def landed(home: Path, folder: Path, way: str) -> int:
     """How many bytes of the folder a node has kept and noted so far: of whole files, or of whole xorbs."""
     content = Content(open_home(home))
@@ -73,7 +80,7 @@ def landed(home: Path, folder: Path, way: str) -> int:
         noted = set[str]().union(*content.noted().values())
         xorbs = (home / "blobs/chunks/xorbs").glob("??/" + "[0-9a-f]" * 64)
         return sum(path.stat().st_size for path in xorbs if path.name in noted)
-    return sum(path.stat().st_size for path in folder.iterdir() if content.brought(sha256(path.read_bytes()).hexdigest()))
+    return sum(path.stat().st_size for path in folder.iterdir() if content.brought(digest(path)))
 
 
 def whole(node: Serving, folder: Path) -> None:

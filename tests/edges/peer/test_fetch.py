@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +22,7 @@ from concord.ledger.chunks import Chunks
 from concord.shelf import Shelf
 from concord.testing import NOW, NodeSource, states
 from concord.testing.lines import Line
+from concord.testing.processes import PATIENCE
 from concord.xet.hashes import spell, unspell
 from concord.xet.packing import Scheme
 from concord.xet.xorb import Header
@@ -142,12 +143,21 @@ def test_two_sources_share_the_work_and_one_that_dies_leaves_it_to_the_other(
     monkeypatch.setattr(units, "UNIT", 100_000)
     wanted = world.share(stream(2_000_000, "shared"))
 
+    died = Event()
+
     class Dying(Line):
         def part(self, path: str, start: int, stop: int) -> object:
             self.dead = self.sent["xorbs"] > 300_000
+            if self.dead:
+                died.set()
             return super().part(path, start, stop)
 
-    steady, dying = source(world, wait=0.02, name="steady"), Dying(NodeSource(world.node), name="dying")
+    class Steady(Line):
+        def part(self, path: str, start: int, stop: int) -> object:
+            assert died.wait(PATIENCE)
+            return super().part(path, start, stop)
+
+    steady, dying = Steady(NodeSource(world.node), name="steady"), Dying(NodeSource(world.node), name="dying")
     run(chunks, wanted, steady, dying)
     assert content(chunks, wanted) == stream(2_000_000, "shared")
     assert steady.sent["xorbs"] > 0 and dying.sent["xorbs"] > 300_000
