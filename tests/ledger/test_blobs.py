@@ -364,3 +364,19 @@ def test_what_is_held_can_be_listed(blobs: Blobs) -> None:
     assert list(blobs.held()) == sorted([digest, NOWHERE])
     blobs.release(digest, MARK.by)
     assert list(blobs.held()) == [NOWHERE]
+
+
+def test_a_damaged_blob_is_set_aside_and_comes_again(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    digest, _ = blobs.put([b"words"])
+    blobs.open(digest).write_bytes(b"wards")
+    with pytest.raises(DamagedError):
+        list(blobs.checking(digest))
+    blobs.set_aside(digest, 100)
+    assert (blobs.have(digest), list(blobs.digests())) == (False, [])
+    assert blobs.put([b"words"])[0] == digest
+    blobs.check(digest)
+    blobs.clear_aside(100)
+    assert len(list(tmp_path.glob("??/*.damaged"))) == 1
+    blobs.clear_aside(101)
+    assert not list(tmp_path.glob("??/*.damaged"))

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from concord.errors import DamagedError, MissingError
 from concord.ledger.chunks import Chunks, Entry, answers
+from concord.ledger.chunks.reader import Held, Reader
 from concord.testing import NOW
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, chunk_hash, root_of, spell, unspell
 from concord.xet.shard import Shard
-from concord.xet.xorb import seal
+from concord.xet.xorb import Table, seal
 
 DAY = 86_400
 
@@ -97,6 +98,57 @@ def test_what_is_damaged_is_set_aside_and_comes_again_from_a_peer(chunks: Chunks
     chunks.assemble(entry.hash, peer.listing(entry.hash), NOW)
     assert whole(chunks, entry) == A
     assert chunks.missing(entry.hash) == list(chunks.verify(deep=True)) == []
+
+
+def test_one_changed_byte_costs_no_file_that_does_not_have_it(chunks: Chunks) -> None:
+    one, two = chunks.ingest([A + B], NOW), chunks.ingest([B], NOW)
+    (name,) = xorbs(chunks, one)
+    raw = bytearray(chunks.open_xorb(name).read_bytes())
+    raw[1000] ^= 1
+    chunks.open_xorb(name).write_bytes(raw)
+    chunks.set_aside(name)
+    assert chunks.lost() == [name]
+    assert chunks.salvage(NOW) > 5
+    assert whole(chunks, two) == B
+    with pytest.raises(MissingError):
+        whole(chunks, one)
+    assert chunks.salvage(NOW) == 0, "what was looked at is not read again"
+    chunks.gc({one.hash, two.hash}, (), NOW + 10 * DAY)
+    assert whole(chunks, two) == B
+    assert [span.xorb for span in chunks.missing(one.hash)] == chunks.lost() == [name]
+
+
+def test_what_follows_from_the_chunks_is_made_anew_from_them(chunks: Chunks) -> None:
+    entry = chunks.ingest([A], NOW)
+    (name,) = xorbs(chunks, entry)
+    raw = bytearray(chunks.open_xorb(name).read_bytes())
+    raw[-200] ^= 1
+    chunks.open_xorb(name).write_bytes(raw)
+    with pytest.raises(DamagedError):
+        chunks.check_xorb(name)  # although its footer is in memory
+    chunks.set_aside(name)
+    chunks.salvage(NOW)
+    assert whole(chunks, entry) == A
+    chunks.check_xorb(name)
+
+
+def test_a_shard_is_written_anew_from_the_index(chunks: Chunks) -> None:
+    entry = chunks.ingest([A], NOW)
+    path = chunks.root / "shards" / entry.hash[:2] / entry.hash
+    before = path.read_bytes()
+    path.write_bytes(before[:-1])
+    assert chunks.remake(entry.hash, NOW) == entry
+    assert path.read_bytes() == before
+
+
+def test_what_the_disk_cannot_read_is_damaged(tmp_path: Path) -> None:
+    """The first page of a process's own memory is a place that gives EIO, as a bad sector does."""
+    table = Table.of([(chunk_hash(b"x" * 100), seal(b"x" * 100))])
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        reader = Reader(tmp_path / "xorb", memory.fileno(), Held(table, (1,)))
+        for read in (lambda: reader.stored(0), lambda: reader.fill(bytearray(), 0, 1), lambda: list(reader.checking())):
+            with pytest.raises(DamagedError, match="the disk cannot read it"):
+                read()
 
 
 def test_what_was_set_aside_can_be_uploaded_again(chunks: Chunks) -> None:
@@ -290,7 +342,7 @@ from pathlib import Path
 from concord.ledger.chunks import Chunks
 from concord.xet.chunker import cut
 from concord.xet.hashes import chunk_hash, spell
-from concord.xet.xorb import seal
+from concord.xet.xorb import Table, seal
 chunks, content = Chunks(Path(sys.argv[1])), Path(sys.argv[2]).read_bytes()
 def die():
     yield content[:500_000]

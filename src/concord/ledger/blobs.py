@@ -3,6 +3,7 @@
     blobs/9f/9f86d081…         the bytes
     blobs/9f/9f86d081….9.part  what has come so far of 9 bytes; a transfer that was cut goes on from here
     blobs/9f/9f86d081….hold    marks that stop them from being served: who placed each, and why
+    blobs/9f/9f86d081….damaged it is not what was written any more, and is not served
     blobs/9f/9f86d081….erased  they were here; a tombstone says who asked for their erasure, and why
 
 A blob is written once: to a temporary file, hashed on the way, made durable, then renamed to its digest, so that whoever finds
@@ -21,6 +22,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EIO
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +35,7 @@ from concord.ledger.storage.files import TEMPORARY, sync, told
 
 PIECE = 1 << 20  # bytes read or written at a time
 SALT_SIZE = 32
+DAMAGED = ".damaged"
 
 
 class Hold(Part, frozen=True):
@@ -86,18 +89,27 @@ class Blobs:
 
     def check(self, digest: str) -> None:
         """Read all of it, held or not. MissingError if it is not here; DamagedError if it is not what it was."""
+        for _ in self.checking(digest):
+            pass
+
+    def checking(self, digest: str) -> Iterator[int]:
+        """The same, piece by piece: how many bytes were read."""
         path = self._path(digest)
         if not path.is_file():
             raise MissingError(f"no blob {digest} here")
         content = sha256()
-        for piece in _pieces(path, 0, path.stat().st_size):
-            content.update(piece)
+        try:
+            for piece in _pieces(path, 0, path.stat().st_size):
+                content.update(piece)
+                yield len(piece)
+        except OSError as e:
+            raise (DamagedError(f"{path}: the disk cannot read it") if e.errno == EIO else told(e, path)) from e
         if content.hexdigest() != digest:
             raise DamagedError(f"{path}: the bytes are not those that were written. Remove the file and pull the blob again")
 
-    def digests(self) -> Iterator[str]:
-        """Of all blobs whose bytes are here."""
-        for path in sorted(self.root.glob("??/" + "[0-9a-f]" * 64)):
+    def digests(self, folder: str = "??") -> Iterator[str]:
+        """Of all blobs whose bytes are here; or of those in the folder with these two digits."""
+        for path in sorted(self.root.glob(f"{folder}/" + "[0-9a-f]" * 64)):
             yield path.name
 
     # Writing
@@ -196,6 +208,21 @@ class Blobs:
                 return False
             self._path(digest).unlink(missing_ok=True)
         return True
+
+    def set_aside(self, digest: str, at: int) -> None:
+        """Let a damaged blob be found no more, so that it can come again. It is kept for whoever wants to look (`clear_aside`)."""
+        path = self._path(digest)
+        with self._turn(), suppress(FileNotFoundError):
+            os.utime(path, (at, at))
+            path.replace(self._path(digest, DAMAGED))
+            sync(path.parent)
+
+    def clear_aside(self, before: int) -> None:
+        """Remove what was set aside before a time."""
+        for path in self.root.glob(f"??/*{DAMAGED}"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     def is_older(self, digest: str, before: int) -> bool:
         """Whether a blob is here that came, and was last needed, before a time."""

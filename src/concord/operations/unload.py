@@ -1,7 +1,8 @@
 """Taking the files of repos out of a bundle, or out of a folder that one was unzipped into, once its logs are here.
 
 1. What lies there only says what could be asked for. A file is asked for if a commit of that very repo names it, the repo is
-   public and open, and the bytes are not here. All else is told in numbers: whoever made the bundle chose the names.
+   public and open, and the bytes are not here, or no longer whole. All else is told in numbers: whoever made the bundle chose the
+   names.
 2. It comes as from any peer (`concord.operations.courier`): chunk by chunk, each verified against the commit, and counts once all
    of it is here. That the bytes are on this node already, for another repo, gives them to nobody.
 3. What was taken in stays, so that the same bundle, taken in once more after a cut, only brings the rest.
@@ -64,7 +65,7 @@ def _unload_repo(shelf: Reader, courier: Courier, repo: Repo, digests: set[str],
     named = {file.sha256: file for file in _named(shelf, repo) if file.sha256 in digests}  # 1
     if len(named) < len(digests):
         done.wrong[name] = RefusedError(f"{len(digests) - len(named)} files that no commit of it names")
-    here = shelf.content.have(repo, named)
+    here = shelf.content.whole(repo, named)
     for file in sorted((file for digest, file in named.items() if digest not in here), key=lambda file: (file.size, file.sha256)):
         try:
             courier.bring(repo, file)

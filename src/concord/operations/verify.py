@@ -116,6 +116,8 @@ def _check_chunks(node: Node, progress: Progress, *, set_aside: bool) -> Iterato
             yield Finding(f"xorb {damage.hash}", f"{damage.reason}. `concord verify --deep --set-aside` sets it aside")
         else:
             yield Finding(f"file in chunks {damage.hash}", f"{damage.reason}. Pull it again, or send it again")
+    if wrong and set_aside:
+        node.chunks.salvage(node.clock())  # what is sound in them is not lost with the rest
     if not wrong:
         yield Finding("chunks")
 

@@ -181,6 +181,12 @@ def places(db: Connection, hashes: Sequence[bytes]) -> dict[bytes, list[Place]]:
     return found
 
 
+def lost_xorbs(db: Connection) -> list[bytes]:
+    """Xorbs that files have chunks of, and that are not here."""
+    here = select(xorb.c.hash).where(xorb.c.hash == term.c.xorb).exists()
+    return list(db.scalars(select(term.c.xorb).where(~here).distinct().order_by(term.c.xorb)))
+
+
 # Files
 
 
@@ -250,6 +256,11 @@ def files_with(db: Connection, place: Place) -> Iterator[tuple[bytes, int]]:
     asked = select(term.c.file, func.min(term.c.number)).where(term.c.xorb == place.xorb)
     asked = asked.where(term.c.start <= place.number, term.c.stop > place.number).group_by(term.c.file).order_by(term.c.file)
     yield from ((name, number) for name, number in db.execute(asked))
+
+
+def files_over(db: Connection, home: bytes) -> list[bytes]:
+    """The files that have chunks of a xorb."""
+    return list(db.scalars(select(term.c.file).where(term.c.xorb == home).distinct().order_by(term.c.file)))
 
 
 def users(db: Connection, home: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -7,8 +7,9 @@ to put a run of bytes into many places, so their content comes to lie in one pie
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EAGAIN, EOPNOTSUPP
+from errno import EAGAIN, EIO, EOPNOTSUPP
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,18 +90,18 @@ class Reader:
             self._unpack(into, start, stop)
         return True
 
-    def check(self) -> None:
-        """Hash all chunks in full, and look whether their sums agree."""
+    def checking(self) -> Iterator[int]:
+        """Hash all chunks in full, and look whether their sums agree: how many bytes each takes, once it was found to be sound."""
         for number in range(len(self.held.table)):
             stored = self.stored(number)
             self._hashed(number, stored)
             if self.held.sums and self.held.sums[number] != sums.sum_of(stored):
                 raise damaged(self.path, f"the sum of chunk {number} is not what was written")
+            yield len(stored)
 
     def stored(self, number: int) -> bytes:
         """A chunk as it lies there, not checked."""
-        start, stop = self.held.table.place(number, number + 1)
-        return os.pread(self.handle, stop - start, start)
+        return self._bytes(*self.held.table.place(number, number + 1))
 
     def content(self, number: int, stored: bytes | memoryview) -> bytes:
         """The content of a chunk, which was read as `stored`."""
@@ -120,8 +121,9 @@ class Reader:
         parts = heads + contents
         parts[::2], parts[1::2] = heads, contents
         offset, end = table.place(start, stop)
-        if _read(self.handle, parts, offset, flags) != end - offset and flags:
-            return False
+        with readable(self.path):
+            if _read(self.handle, parts, offset, flags) != end - offset and flags:
+                return False
         found, wanted = sums.of_many(raw, contents), self.held.sums[start:stop]
         for place in () if found == wanted else range(count):
             if found[place] != wanted[place]:
@@ -132,10 +134,14 @@ class Reader:
         table = self.held.table
         offset, end = table.place(start, stop)
         base = table.span(start)[0]
-        with memoryview(os.pread(self.handle, end - offset, offset)) as run:
+        with memoryview(self._bytes(offset, end)) as run:
             for number in range(start, stop):
                 (lies, ends), (first, last) = table.place(number, number + 1), table.span(number)
                 into[first - base : last - base] = self.content(number, run[lies - offset : ends - offset])
+
+    def _bytes(self, start: int, stop: int) -> bytes:
+        with readable(self.path):
+            return os.pread(self.handle, stop - start, start)
 
     def _hashed(self, number: int, stored: bytes | memoryview) -> bytes:
         try:
@@ -202,6 +208,17 @@ class Part:
 def damaged(path: Path, what: str) -> DamagedError:
     """What to say of a stored file that is not what was written."""
     return DamagedError(f"{path}: {what}. Set it aside, and pull what is missing again")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What the disk says it cannot read is as lost as what it changed, and is told in the same way."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno != EIO:
+            raise
+        raise damaged(path, "the disk cannot read it") from e
 
 
 def _read(handle: int, parts: list[memoryview], offset: int, flags: int) -> int:

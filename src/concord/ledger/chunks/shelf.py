@@ -5,17 +5,29 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
 from concord.errors import DamagedError, MalformedError, MissingError
 from concord.ledger.chunks import sums
-from concord.ledger.chunks.reader import Held, Reader, damaged
+from concord.ledger.chunks.reader import Held, Reader, damaged, readable
 from concord.ledger.storage.files import TEMPORARY, make_folder, sync, told
 from concord.tlog.errors import ForgedError
-from concord.xet.hashes import spell, unspell
-from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, FOOTER_MAX, Table, footer, parse_footer, read_footer, verified
+from concord.xet.hashes import chunk_hash, spell, unspell
+from concord.xet.xorb import (
+    CHUNKS_MAX,
+    CONTENT_MAX,
+    FOOTER_MAX,
+    Table,
+    footer,
+    parse_footer,
+    read_footer,
+    split,
+    unseal,
+    verified,
+)
 
 TABLES = 64  # of xorbs that are kept in memory: some 100 KiB each
 DAMAGED = ".damaged"
@@ -87,9 +99,9 @@ class Shelf:
         """Where the shard of a file is or would be."""
         return self._path("shards", name)
 
-    def names(self, kind: str) -> Iterator[tuple[str, Path]]:
-        """All "xorbs" or "shards" that are here, by their spelling."""
-        for path in sorted((self.root / kind).glob("??/" + "[0-9a-f]" * 64)):
+    def names(self, kind: str, folder: str = "??") -> Iterator[tuple[str, Path]]:
+        """All "xorbs" or "shards" that are here, by their spelling; or those in the folder with these two digits."""
+        for path in sorted((self.root / kind).glob(f"{folder}/" + "[0-9a-f]" * 64)):
             yield path.name, path
 
     def aside(self) -> list[Path]:
@@ -154,10 +166,10 @@ class Shelf:
             return reader.held.table
 
     @contextmanager
-    def reader(self, name: bytes) -> Iterator[Reader]:
-        """A xorb to read from. Errors as in `table`."""
+    def reader(self, name: bytes, *, anew: bool = False) -> Iterator[Reader]:
+        """A xorb to read from; `anew`: its footer, too, is read from the disk. Errors as in `table`."""
         with self._open(name) as file:
-            yield Reader(self.xorb(name), file.fileno(), self._held(file, name))
+            yield Reader(self.xorb(name), file.fileno(), _read_end(file, name) if anew else self._held(file, name))
 
     def stored(self, name: bytes, number: int) -> bytes:
         """A chunk as it is stored, checked."""
@@ -204,25 +216,39 @@ class Shelf:
                 path.unlink()
 
 
-def salvageable(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
-    """The sound chunks of a xorb that is damaged: hash, as stored, size. None if its footer cannot be read."""
+def chunks_aside(path: Path) -> Table | None:
+    """Which chunks a xorb has that was set aside; None if that cannot be read.
+
+    Its footer tells it or, if that is damaged, the chunks do, if together they are the xorb.
+    """
     name = unspell(path.name.removesuffix(DAMAGED))
     with path.open("rb") as file:
-        try:
-            table = _read_end(file, name).table
-        except DamagedError:
-            return
+        with suppress(DamagedError):
+            return _read_end(file, name).table
+        with suppress(OSError, MalformedError):
+            file.seek(0)
+            pieces = split(iter(partial(file.read, 1 << 20), b""))
+            table = Table.of((chunk_hash(unseal(stored)), stored) for stored in pieces)
+            return table if table.root == name else None
+    return None
+
+
+def sound_aside(path: Path, table: Table) -> Iterator[tuple[int, bytes]]:
+    """The chunks of a xorb that was set aside which are what was written: number, and as stored."""
+    with path.open("rb") as file:
         for number in range(len(table)):
             start, stop = table.place(number, number + 1)
-            stored = os.pread(file.fileno(), stop - start, start)
-            with suppress(MalformedError, ForgedError):
-                yield table.hash(number), stored, len(verified(table.hash(number), stored))
+            with suppress(MalformedError, ForgedError, OSError):
+                stored = os.pread(file.fileno(), stop - start, start)
+                if len(verified(table.hash(number), stored)) == table.size(number, number + 1):
+                    yield number, stored
 
 
 def _read_end(file: BinaryIO, name: bytes) -> Held:
     """What stands after the chunks of a stored xorb, which must have the name `name`."""
     path, size = Path(file.name), os.fstat(file.fileno()).st_size
-    end = os.pread(file.fileno(), min(size, FOOTER_MAX + sums.TRAILER_MAX), max(0, size - FOOTER_MAX - sums.TRAILER_MAX))
+    with readable(path):
+        end = os.pread(file.fileno(), min(size, FOOTER_MAX + sums.TRAILER_MAX), max(0, size - FOOTER_MAX - sums.TRAILER_MAX))
     more = sums.length(end[-sums.END_SIZE :])
     last = len(end) - more  # where the footer ends
     length = int.from_bytes(end[max(0, last - 4) : max(0, last)], "little") + 4

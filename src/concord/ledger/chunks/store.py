@@ -2,7 +2,7 @@
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import LANDED_AGE, Opening, Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
-from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, salvageable
+from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, chunks_aside, sound_aside
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.ledger.storage.files import TEMPORARY, Files
 from concord.xet.chunker import cut
@@ -58,6 +58,7 @@ class Chunks:
         self.root = root
         self._shelf = Shelf(root)
         self._files = Files(root)
+        self._salvaged = set[tuple[str, int]]()  # what was set aside and looked at: by name and inode
         root.mkdir(parents=True, exist_ok=True)
         self._index = Index(root / "index.db", self._fill)
         self._adopt()
@@ -136,7 +137,8 @@ class Chunks:
                 size += length
         if file_hash_of(tree.root()) != unspell(name):
             raise ForgedError(f"what came as the chunks of file {name} are others")
-        digest = self._digest([term for term, _ in weave.terms()])
+        before = self.by_hash(name)  # then its SHA-256 was computed already, of the same chunks
+        digest = before.sha256 if before else self._digest([term for term, _ in weave.terms()])
         if sha256 not in (None, digest):
             raise ForgedError(f"file {name} does not have SHA-256 {sha256}")
         return self._keep(unspell(name), weave, Entry(name, digest, size, at))
@@ -221,10 +223,8 @@ class Chunks:
 
     def listing(self, name: str) -> Iterator[tuple[str, int]]:
         """The chunks of a file, as (hash, size) in order."""
-        entry = self._entry(name)
-        for _, term in self._terms(unspell(name), 0, entry.size):
-            for chunk, size in self._shelf.table(term.xorb).chunks(term.start, term.stop):
-                yield spell(chunk), size
+        self._entry(name)
+        yield from self._listed(unspell(name), {})
 
     def wanted(self, chunks: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
         """Those of the chunks that are not here, each once."""
@@ -292,14 +292,18 @@ class Chunks:
         return self.root / "coming" / sha256
 
     def salvage(self, at: int) -> int:
-        """Keep the sound chunks of the xorbs that were set aside, so that only what is damaged must come again; how many chunks."""
+        """Keep what is sound of the xorbs that were set aside; how many chunks.
+
+        One of which all chunks are sound is whole again, under its name. Of another they are stored anew, and the files that need
+        no more than these are made of them, so that one changed byte costs no file that does not have it.
+        """
         kept = 0
         for path in self._shelf.aside():
-            with self._writer(at, PARTIAL) as writer:
-                for chunk, stored, size in salvageable(path):
-                    if not self._known([chunk]) and writer.find(chunk) is None:
-                        writer.put(chunk, stored, size)
-                        kept += 1
+            with suppress(FileNotFoundError):  # cleared away meanwhile
+                key = path.name, path.stat().st_ino
+                table = None if key in self._salvaged else chunks_aside(path)
+                kept += self._salvage(path, table, at) if table is not None else 0
+                self._salvaged.add(key)
         return kept
 
     # Upkeep
@@ -313,22 +317,49 @@ class Chunks:
                 self.check_xorb(spelled, deep=deep)
             except DamagedError as e:
                 yield Damage("xorb", spelled, str(e))
-        for spelled, path in self._shelf.names("shards"):
+        for spelled, _ in self._shelf.names("shards"):
             try:
-                lost = [term for term in _read_shard(path).terms if not self._shelf.xorb(term.xorb).is_file()]
+                lost = self.check_shard(spelled)
             except DamagedError as e:
                 yield Damage("shard", spelled, str(e))
             else:
                 if lost:
-                    yield Damage("shard", spelled, f"{len(lost)} of its parts are in xorbs that are not here")
+                    yield Damage("shard", spelled, f"{len(lost)} of the xorbs that it needs are not here")
 
     def check_xorb(self, name: str, *, deep: bool = True) -> None:
         """DamagedError if a stored xorb is not what was written."""
-        with self._shelf.reader(unspell(name)) as reader:
-            if deep and reader.held.table.root != unspell(name):
+        if not deep:
+            self.table(name)
+        for _ in self.checking(name) if deep else ():
+            pass
+
+    def checking(self, name: str) -> Iterator[int]:
+        """Look whether a stored xorb is what was written, hashing all of it: how many bytes were looked at, chunk by chunk.
+
+        DamagedError in the place of one that is something else; MissingError if it is not here.
+        """
+        with self._shelf.reader(unspell(name), anew=True) as reader:
+            if reader.held.table.root != unspell(name):
                 raise damaged(reader.path, "its footer is that of another xorb")
-            if deep:
-                reader.check()
+            yield from reader.checking()
+
+    def check_shard(self, name: str) -> list[str]:
+        """The xorbs that a stored shard needs, and of which there is no file. DamagedError if it is not what was written."""
+        terms = _read_shard(self._shelf.shard(unspell(name))).terms
+        return [spell(xorb) for xorb in dict.fromkeys(term.xorb for term in terms) if not self._shelf.xorb(xorb).is_file()]
+
+    def names(self, kind: str, folder: str) -> list[str]:
+        """The "xorbs" or "shards" that are stored whose names begin with two digits, in order."""
+        return [spelled for spelled, _ in self._shelf.names(kind, folder)]
+
+    def lost(self) -> list[str]:
+        """The xorbs that files here have chunks of, and that are not here."""
+        with self._index.reading() as db:
+            return [spell(name) for name in index.lost_xorbs(db)]
+
+    def remake(self, name: str, at: int) -> Entry:
+        """Write the shard of a file anew, from the index. MissingError if it or a chunk of it is not here."""
+        return self.assemble(name, self.listing(name), at)
 
     def set_aside(self, name: str) -> None:
         """Let a damaged xorb be found no more, so that it or its chunks can come again."""
@@ -424,6 +455,33 @@ class Chunks:
             self._shelf.place(draft.path, self._shelf.xorb(table.root))
             index.add_xorb(db, table.root, table, at)
         return True
+
+    def _salvage(self, path: Path, table: Table, at: int) -> int:
+        """Keep what is sound of one xorb that was set aside, and has these chunks."""
+        sound = [number for number, _ in sound_aside(path, table)]
+        if len(sound) == len(table):
+            self.put_xorb(spell(table.root), (stored for _, stored in sound_aside(path, table)), at)
+            return len(sound)
+        kept = 0
+        with self._writer(at, PARTIAL) as writer:
+            for number, stored in sound_aside(path, table):
+                chunk = table.hash(number)
+                if not self._known([chunk]) and writer.find(chunk) is None:
+                    writer.put(chunk, stored, table.size(number, number + 1))
+                    kept += 1
+        with self._index.reading() as db:
+            users = index.files_over(db, table.root)
+        for name in users:
+            with suppress(MissingError):  # it has a chunk that is damaged
+                self.assemble(spell(name), self._listed(name, {table.root: table}), at)
+        return kept
+
+    def _listed(self, name: bytes, tables: Mapping[bytes, Table]) -> Iterator[tuple[str, int]]:
+        """The chunks of a file, as (hash, size) in order; those of xorbs that are not here by these `tables`."""
+        for _, term in self._terms(name, 0, index.SIZE_MAX):
+            table = tables.get(term.xorb) or self._shelf.table(term.xorb)
+            for chunk, size in table.chunks(term.start, term.stop):
+                yield spell(chunk), size
 
     def _known(self, chunks: Sequence[bytes]) -> dict[bytes, list[Place]]:
         with self._index.reading() as db:
