@@ -12,6 +12,7 @@ Traceback (most recent call last):
 concord.errors.SettingsError: concord.toml: there is no setting 'pull_evry'; did you mean 'pull_every'?
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -20,10 +21,11 @@ from typing import Any
 
 import msgspec
 
-from concord.errors import SettingsError
+from concord.errors import MalformedError, SettingsError
 
 FILE = "concord.toml"
 _MIB, _GIB = 1 << 20, 1 << 30
+_WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
 
 def _setting(default: Any, about: str, least: int = 0) -> Any:
@@ -66,6 +68,13 @@ class Settings:
     reserve_bytes: int = _setting(
         256 * _MIB, "Bytes of the disk that uploads of large files leave free, so that the node can go on saying records."
     )
+    scrub_days: int = _setting(
+        30,
+        "Days within which all stored bytes of files are read once, so that what the disk lost or changed is found before somebody "
+        "asks for it, and comes again from a peer that has it; 0: never.",
+    )
+    scrub_rate: int = _setting(20_000_000, "The most bytes a second that are read for that.", least=1)
+    scrub_window: str = _setting("", "The hours (UTC) within which they are read, such as 22:00-06:00; empty: any.")
     session_days: int = _setting(14, "Days after which a signed-in browser must sign in again.", least=1)
     link_minutes: int = _setting(30, "Minutes for which a one-time sign-in link is good.", least=1)
     token_days: int = _setting(90, "Days for which a token is good unless its maker says otherwise.", least=1)
@@ -73,11 +82,43 @@ class Settings:
     proxies: int = _setting(0, "How many proxies before this node append to X-Forwarded-For; 0: the header is not believed.")
 
     def __post_init__(self) -> None:
-        """SettingsError for a number that is too small to mean anything."""
+        """SettingsError for a number that is too small to mean anything, or hours that are none."""
         for each in fields(self):
             value, least = getattr(self, each.name), each.metadata["least"]
             if isinstance(value, int) and value < least:
                 raise SettingsError(f"{each.name} is {value}, and must be at least {least}")
+        try:
+            within(self.scrub_window or None, 0)
+        except MalformedError as e:
+            raise SettingsError(f"scrub_window: {e}") from e
+
+
+def within(window: str | None, now: int) -> bool:
+    """Whether a time (POSIX seconds) lies in a window of the day (None: any does). MalformedError if it is none.
+
+    >>> [within("22:00-06:00", hour * 3600) for hour in (21, 22, 5, 6)], within(None, 0)
+    ([False, True, True, False], True)
+    """
+    if window is None:
+        return True
+    start, stop = read_window(window)
+    minute = now // 60 % (24 * 60)
+    return start <= minute < stop if start <= stop else minute >= start or minute < stop
+
+
+def read_window(text: str) -> tuple[int, int]:
+    """The minutes of the day between which a window is open. MalformedError if it is none.
+
+    >>> read_window("22:00-06:30")
+    (1320, 390)
+    """
+    found = _WINDOW.match(text)
+    if found is None:
+        raise MalformedError(f"{text[:40]!r} is no window of a day, such as 22:00-06:00 (UTC)")
+    start, stop = (60 * int(found[part]) + int(found[part + 1]) for part in (1, 3))
+    if start == stop:
+        raise MalformedError(f"the window {text} is never open")
+    return start, stop
 
 
 def about(name: str) -> str:

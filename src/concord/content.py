@@ -132,11 +132,12 @@ class Content:
         entries = {digest: self._entry(digest) for digest in self.have(repo, wanted)}
         return {digest for digest, entry in entries.items() if entry is None or not self._node.chunks.missing(entry.hash)}
 
-    def noted(self) -> dict[str, set[str]]:
-        """What is noted as here: of each repo, by its root, the digests of bytes and the names of xorbs."""
+    def noted(self, prefix: str = "") -> dict[str, set[str]]:
+        """What is noted as here: of each repo, by its root, the digests of bytes and the names of xorbs (that begin so)."""
         found: dict[str, set[str]] = {}
         with self._node.private_reading() as db:
-            for root, name in db.execute(select(table.c.repo, table.c.sha256)):
+            wanted = table.c.sha256.startswith(prefix, autoescape=True)
+            for root, name in db.execute(select(table.c.repo, table.c.sha256).where(wanted)):
                 found.setdefault(root, set()).add(name)
         return found
 
@@ -179,9 +180,12 @@ class Content:
             raise DamagedError("the bytes are not those that were committed. Pull it again, or send it again")
         return None
 
-    def gone(self) -> list[tuple[str, str]]:
-        """The roots of repos, and the digests of bytes, that are noted as here and are not; but for those that were erased."""
-        rows = sorted((name, root) for root, names in self.noted().items() for name in names)
+    def gone(self, prefix: str = "") -> list[tuple[str, str]]:
+        """The roots of repos, and the digests of bytes, that are noted as here and are not; but for those that were erased.
+
+        Or only those digests that begin with `prefix`.
+        """
+        rows = sorted((name, root) for root, names in self.noted(prefix).items() for name in names)
         return [(root, name) for name, root in rows if not self._is_here(name) and self._node.blobs.erased(name) is None]
 
     def _is_here(self, name: str) -> bool:

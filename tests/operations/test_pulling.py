@@ -17,6 +17,8 @@ from concord.home import open_home
 from concord.operations.cache import Cache, Folder
 from concord.pillars.commons import File
 from concord.pillars.commons.card import card
+from concord.private import damages
+from concord.private.damages import Round
 from concord.shelf import Draft, Shelf
 from concord.testing import everything
 from concord.testing.processes import Serving, command, environment, serve, until
@@ -206,6 +208,43 @@ def test_a_node_that_keeps_all_fetches_by_itself(watcher: Path, tmp_path: Path) 
             lambda: "X-Xet-Hash" in node.get(f"/{REPO}/resolve/main/w.safetensors", Range="bytes=0-1").headers,
             "a file that is here",
         )
+
+
+def flip(home: Path) -> None:
+    """Change a byte of what a home has of the weights, and let all that is stored be due to be read through."""
+    (path,) = [path for path in (home / "blobs/chunks/xorbs").glob("??/*") if path.stat().st_size > 5 << 20]
+    raw = bytearray(path.read_bytes())
+    raw[3 << 20] ^= 1
+    path.write_bytes(raw)
+    with open_home(home).private_writing() as db:
+        damages.put_round(db, Round(0))
+
+
+def test_a_byte_that_the_disk_changed_is_mended_with_nobody_reading_it(watcher: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(watcher, tmp_path / "mine")
+    assert run("pull", REPO, "--cache", tmp_path / "hub", home=mine).status == 0
+    flip(mine)
+    with serve(mine, pull_every=1) as node:
+        until(lambda: ", mended " in run("log", "status", home=mine).err, "a xorb that is mended")
+        assert "the disk lost something: xorb" in node.said() and "w.safetensors of example-ke/words came again" in node.said()
+        assert node.get(f"/{REPO}/resolve/main/w.safetensors").body == WEIGHTS
+        assert "All of it is mended." in node.get("/peers").body.decode()
+        assert node.stop() == 0
+    assert run("verify", "--deep", home=mine).status == 0
+
+
+def test_what_no_peer_has_is_told_with_what_to_do_and_never_served(watcher: Path, first: Serving, tmp_path: Path) -> None:
+    mine = shutil.copytree(watcher, tmp_path / "mine")
+    assert run("pull", REPO, "--cache", tmp_path / "hub", home=mine).status == 0
+    run("peer", "remove", first.url, home=mine)
+    flip(mine)
+    with serve(mine, pull_every=1) as node:
+        told = until(lambda: (said := run("log", "status", home=mine).err) and "Not mended: " in said and said, "what is lost")
+        assert "w.safetensors of example-ke/words: nobody who was asked has file" in told and "concord peer add" in told
+        assert "is not mended: what it took is not served" in node.get("/peers").body.decode()
+        assert "safetensors" not in node.get("/peers").body.decode(), "what is lost is named for who runs the node alone"
+        assert node.get(f"/{REPO}/resolve/main/w.safetensors").status in (404, 500, 503)
+        assert node.get(f"/{REPO}/resolve/main/README.md").body == CARD
 
 
 @pytest.mark.skipif(not CLIENTS, reason="no client is prepared: say `make clients`")

@@ -76,7 +76,8 @@ def test_peers_of_an_older_database_have_no_limits(engine: Engine, monkeypatch: 
         peers.add(db, "https://one.example", NOW)
         for column in ("rate", "window"):
             db.exec_driver_sql(f'ALTER TABLE peer DROP COLUMN "{column}"')
-        db.exec_driver_sql("DROP TABLE fetched")
+        for later in ("fetched", "damage"):
+            db.exec_driver_sql(f"DROP TABLE {later}")
         put(db, "version", "3")
     prepare(engine)
     assert schema(engine) == expected()

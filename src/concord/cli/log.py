@@ -1,19 +1,23 @@
 """Logs: their standing, their trust policy."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from concord.cli.shell import Shell, command, write_file
+from concord.cli.shell import Shell, command, when, write_file
+
+if TYPE_CHECKING:
+    from concord.private.damages import Damage
 
 app = typer.Typer(help="Logs: where each stands, and what makes its checkpoints good.", no_args_is_help=True)
 
 
 @command(app, "status")
 def status(shell: Shell) -> None:
-    """Each log held here: how long it is, its root, who cosigned it."""
+    """Each log held here: how long it is, its root, who cosigned it; and what the disk lost, if anything."""
     from concord.ledger.identity import label
+    from concord.private import damages
     from concord.reading import doubts
     from concord.tlog.spelling import base64
 
@@ -40,6 +44,18 @@ def status(shell: Shell) -> None:
     shell.table(rows, ["member", "size", "cosigned", "cosigners", "root", "origin"], "No logs here yet.")
     for url, words in doubts(node):
         shell.note(f"{url}: {words}")
+    with node.private_reading() as db:
+        found = damages.everything(db)
+    for each in found:
+        shell.note(_told(each))
+
+
+def _told(each: "Damage") -> str:
+    """A damage and what became of it, in a line."""
+    what = f"{each.kind} {each.name[:16]}…, found damaged {when(each.found)}"
+    if each.mended is not None:
+        return f"{what}, mended {when(each.mended)}{(each.why and f': {each.why}') or ''}"
+    return f"{what}: {each.reason}. Not mended{(each.why and f': {each.why}') or ' yet'}"
 
 
 @command(app, "policy")

@@ -215,7 +215,7 @@ class Blobs:
         with self._turn(), suppress(FileNotFoundError):
             os.utime(path, (at, at))
             path.replace(self._path(digest, DAMAGED))
-            sync(path.parent)
+            sync([path.parent])
 
     def clear_aside(self, before: int) -> None:
         """Remove what was set aside before a time."""

@@ -75,6 +75,7 @@ def collect(node: Node, age: int, *, dry_run: bool = False, progress: Progress =
     small, small_size = _clear_blobs(node, needs, before, dry_run=dry_run)
     progress("notes", 2, 3)
     if not dry_run:
+        node.blobs.clear_aside(before)
         _clear_notes(node, needs)
     return Cleared((*files, *small), xorbs, size + small_size, tuple(needs.kept))
 

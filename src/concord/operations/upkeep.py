@@ -1,4 +1,4 @@
-"""What a running node does by itself: asks peers about its own logs first, then pulls, cosigns and clears away on a schedule."""
+"""What a running node does by itself: it asks peers about its own logs first, then pulls, cosigns, clears away, finds damage."""
 
 import threading
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from concord.operations import keeping
 from concord.operations.courier import Courier
 from concord.operations.garbage import AGE, collect
 from concord.operations.lines import Line
+from concord.operations.scrub import scrub
 from concord.private import peers
 
 logger = getLogger("concord.upkeep")
@@ -29,6 +30,7 @@ ASKED = 16  # peers that are asked for our own logs at the same time
 ASK_AGAIN = 60  # seconds until a node that pulls only on demand asks again what it may sign
 RECALL_TIMEOUT = 10  # seconds that a peer may be silent while our own logs wait for its word
 CLEAR_EVERY = 86_400  # seconds until bytes that nobody needs are cleared away again
+SCRUB_EVERY = 3600  # seconds until it is seen again whether there is something to read through, or to mend
 TICK = 5  # seconds between looks at whether there is something to cosign
 
 
@@ -99,6 +101,8 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._courier = Courier(node, Line(node, waited_for=False))
         self._keeper: threading.Thread | None = None
+        self._scrubber: threading.Thread | None = None
+        self._scrubbed: int | None = None
 
     def start(self) -> None:
         """Pause our logs if there are peers to ask first, and begin."""
@@ -125,6 +129,7 @@ class Upkeep:
             if ready:
                 self._try("cosigning", self._node.cosign)
                 self._try("clearing away", self._clear_away)
+                self._scrub()
             if ready and due and every:
                 self._pull_all()
 
@@ -161,6 +166,16 @@ class Upkeep:
             work = partial(self._try, "keeping files", lambda: keeping.keep(self._node, self._courier, self._stop.is_set))
             self._keeper = threading.Thread(target=work, name="keeping", daemon=True)
             self._keeper.start()
+
+    def _scrub(self) -> None:
+        """Read through what is stored, and mend it, beside everything else, once an hour."""
+        now = self._node.clock()
+        idle = self._scrubber is None or not self._scrubber.is_alive()
+        if idle and (self._scrubbed is None or now - self._scrubbed >= SCRUB_EVERY):
+            self._scrubbed = now
+            work = partial(self._try, "reading through what is stored", lambda: scrub(self._node, self._courier, self._stop.wait))
+            self._scrubber = threading.Thread(target=work, name="scrub", daemon=True)
+            self._scrubber.start()
 
     def _try(self, what: str, work: Callable[[], T]) -> T | None:
         """Do it; what goes wrong with a peer or the disk is told and tried again later."""

@@ -1,15 +1,13 @@
 """The peers that this node pulls from, and how the last pulls went."""
 
-import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from concord.errors import MalformedError, MissingError, RefusedError
+from concord.config import read_window, within
+from concord.errors import MissingError, RefusedError
 from concord.private.tables import peer
-
-_WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,7 @@ class Peer:
         >>> [night.open_at(hour * 3600) for hour in (21, 22, 5, 6)]
         [False, True, True, False]
         """
-        if self.window is None:
-            return True
-        start, stop = read_window(self.window)
-        minute = now // 60 % (24 * 60)
-        return start <= minute < stop if start <= stop else minute >= start or minute < stop
+        return within(self.window, now)
 
 
 def add(db: Connection, url: str, now: int) -> str:
@@ -58,21 +52,6 @@ def limit(db: Connection, url: str, rate: int | None, window: str | None) -> Non
         read_window(window)
     if db.execute(update(peer).where(peer.c.url == url.rstrip("/")).values(rate=rate, window=window)).rowcount == 0:
         raise MissingError(f"{url} is not a peer of this node")
-
-
-def read_window(text: str) -> tuple[int, int]:
-    """The minutes of the day between which a window is open. MalformedError if it is none.
-
-    >>> read_window("22:00-06:30")
-    (1320, 390)
-    """
-    found = _WINDOW.match(text)
-    if found is None:
-        raise MalformedError(f"{text[:40]!r} is no window of a day, such as 22:00-06:00 (UTC)")
-    start, stop = (60 * int(found[part]) + int(found[part + 1]) for part in (1, 3))
-    if start == stop:
-        raise MalformedError(f"the window {text} is never open")
-    return start, stop
 
 
 def check_address(url: str) -> None:

@@ -180,10 +180,22 @@ fetched = Table(
     Column("read", Integer, nullable=False, index=True),
 )
 
+damage = Table(
+    "damage",
+    TABLES,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("tried", Integer),
+    Column("why", String),
+    Column("mended", Integer),
+)
+
 
 def _begin(db: Connection) -> None:
     """Version 1: all tables but those of later versions."""
-    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept not in (draft, content, access, fetched)])
+    TABLES.create_all(db, [kept for kept in TABLES.sorted_tables if kept not in (draft, content, access, fetched, damage)])
 
 
 def _drafts(db: Connection) -> None:
@@ -206,8 +218,13 @@ def _fetches(db: Connection) -> None:
             db.exec_driver_sql(f'ALTER TABLE peer ADD COLUMN "{name}" {kind}')
 
 
+def _damages(db: Connection) -> None:
+    """Version 5: what the disk lost, and whether it was had again."""
+    damage.create(db)
+
+
 # In order. A new node runs them all; an older one those it lacks. One that has run is never changed again.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts, _contents, _fetches)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_begin, _drafts, _contents, _fetches, _damages)
 
 
 def prepare(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 `lively` has a bit of everything that is rare: names that attack the page they stand on, a name of 300 characters, an applicant, a
 founder that never came, records that are unreadable, waiting or another organisation's, a disputed log, a paused one, blobs that
-were erased or are held, a record too long for a page, and peers that fail.
+were erased or are held, a record too long for a page, peers that fail, and a disk that does.
 
 `sharing` has repos: a model with all that a card, a passport and a history can show, a dataset of many files, one that attacks
 the pages it stands on, one that is private, one without a commit, one whose files are gated, one whose files are not here.
@@ -27,7 +27,8 @@ from concord.node import Node
 from concord.pillars.members import Accede, Accredit, Apply, Charter, Found, Founder, Profile, Sponsor
 from concord.pillars.members.charter import load, presets, with_founders
 from concord.pillars.members.countries import countries
-from concord.private import peers, people
+from concord.private import damages, peers, people
+from concord.private.damages import Round
 from concord.testing import repos
 from concord.testing.members import NOW, bytes_from, make_member
 from concord.testing.nodes import Clock, NodeSource, everything, make_node
@@ -84,6 +85,7 @@ def lively(clock: Clock | None = None) -> Node:
     node.holdings.log(id_.origin).pause("this home was moved or restored from a backup")
     _add_people(node, ke.origin)
     _add_peers(node)
+    _add_damages(node)
     return node
 
 
@@ -220,6 +222,15 @@ def _add_people(node: Node, origin: str) -> None:
         people.add(db, "amina", f"Amina {SCRIPT}", origin, [Role.DELEGATE, Role.CLERK], node.clock())
         people.add(db, "guest", "Guest", origin, [], node.clock())
         people.set_password(db, "amina", PASSWORD)
+
+
+def _add_damages(node: Node) -> None:
+    with node.private_writing() as db:
+        damages.put_round(db, Round(node.clock() - 86_400, "3f/1/x", 12_345_678_901, node.clock() - 86_400))
+        for name, reason in (("3a" * 32, "chunk 7 is not what was written"), ("9f" * 32, SCRIPT)):
+            damages.note(db, "xorb", name, reason, node.clock() - 3600)
+        damages.mended(db, "xorb", "3a" * 32, "w.bin of ke/words came again", node.clock())
+        damages.tried(db, "xorb", "9f" * 32, f"{HOSTILE}: nobody who was asked has it", node.clock())
 
 
 def _add_peers(node: Node) -> None:

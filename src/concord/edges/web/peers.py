@@ -1,4 +1,4 @@
-"""Peers and disputes: whom this node hears, and which logs contradict themselves."""
+"""Peers and disputes: whom this node hears, which logs contradict themselves, and what the disk lost."""
 
 from typing import Any
 
@@ -6,19 +6,22 @@ from starlette.responses import Response
 
 from concord.edges.web.page import Page
 from concord.ledger import evidence
-from concord.private import peers
+from concord.ledger.pillar import Role
+from concord.private import damages, peers
 from concord.private.peers import Peer
 from concord.reading import SKEW_MAX
 from concord.tlog.spelling import base64
 
 PER_PAGE = 100  # logs
+LOST_MAX = 100  # damages that are named
 NOTES_MAX = 5  # disputes whose signed checkpoints are shown; of more, the evidence record has them
 
 
 def show(page: Page) -> Response:
-    """The peers, the logs, the disputes."""
+    """The peers, the logs, the disputes, the disk. What was lost is counted for everybody, and named for who runs the node."""
     with page.node.private_reading() as db:
-        everyone = peers.everyone(db)
+        everyone, lost, read = peers.everyone(db), damages.everything(db), damages.last_round(db)
+    admin = page.speaker is not None and page.speaker.may(Role.ADMIN)
     origins, more = page.part(page.node.holdings.origins(), PER_PAGE)
     disputes = [_dispute(page, origin, found) for origin, found in page.disputes.items()]
     return page.render(
@@ -28,6 +31,10 @@ def show(page: Page) -> Response:
         more=more,
         disputes=disputes,
         with_notes=len(disputes) <= NOTES_MAX,
+        read=read,
+        lost=len(lost),
+        unmended=sum(each.mended is None for each in lost),
+        named=lost[:LOST_MAX] if admin else [],
     )
 
 
