@@ -15,6 +15,7 @@
     │   └── HeldError          nobody: it is here, but a hold stops it from being served
     ├── StaleError             the sender: older than what is known here
     ├── UnreachableError       the line, or the peer: nothing came, or too little, too slowly
+    │   ├── LaterError         nobody: the peer gives others their turn first, and says when to ask again
     │   └── SlowError          the line, or the asker: what was promised comes too slowly, or not at all
     └── HomeError              this machine, or whoever runs it
         ├── SettingsError      the operator: a setting that cannot be right
@@ -41,6 +42,7 @@ __all__ = [
     "ForkedError",
     "HeldError",
     "HomeError",
+    "LaterError",
     "MalformedError",
     "MissingError",
     "NotCanonicalError",
@@ -123,6 +125,16 @@ class UnreachableError(ConcordError):
     """Nothing came, or too little, or too slowly. It says nothing about the honesty of whoever did not answer."""
 
     fault: ClassVar[str] = "the line's or the peer's"
+
+
+class LaterError(UnreachableError):
+    """The peer gives others their turn first. `wait` is how many seconds it asks for."""
+
+    fault: ClassVar[str] = "nobody's"
+
+    def __init__(self, message: str, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class SlowError(UnreachableError):

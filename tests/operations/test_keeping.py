@@ -228,6 +228,29 @@ def test_two_repos_that_have_the_same_file_are_each_given_it(world: World, size:
     assert world.line.sent["xorbs"] < 1.1 * SIZE
 
 
+@pytest.mark.parametrize("size", [SIZE, 1000])
+def test_a_trap_in_one_repo_holds_up_no_other_that_has_somebody_else_to_ask(
+    world: World, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take hours; the second repo fetches beside it, and the first has the chunks from there once the second is done."""
+    monkeypatch.setattr(couriers, "TRIAL", 0.3)
+    content, what = os.urandom(size), "large" if size == SIZE else "small"
+    for member, name in (("ke", "words"), ("br", "seeds")):
+        world.share(member, name, size, content)
+    pull(world.node, NodeSource(world.other))
+    trapped, free = (world.files[f"{repo}/{what}"] for repo in ("ke/words", "br/seeds"))
+    trap = lines_.Dripping(NodeSource(world.other), lambda path: lines_.kind(path) in ("xorbs", "file"), 0.1)
+    by_repo = {trapped[0].root: [trap], free[0].root: [world.line]}
+    courier = Courier(world.node, lambda repo, _settings, _patience: list(by_repo[repo.root]))
+    with pytest.raises(BusyError):
+        courier.bring(*trapped, 0)
+    courier.bring(*free)
+    assert world.mine.have(*free)
+    if size == SIZE:
+        courier.bring(*trapped)
+        assert world.mine.have(*trapped)
+
+
 def test_what_one_repo_is_refused_is_not_refused_to_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(couriers, "AGAIN", 1000)
     honest, file = world.files["ke/words/large"]

@@ -3,14 +3,15 @@
 Only files of repos that are public and open are asked for, and no bytes that a hold or an erasure stops. That the bytes are here
 already, for another repo, gives them to nobody: a peer that serves them for the very repo must send them, or show by the map that
 it has the chunks. Whoever asks for the same file of a repo at the same time shares one fetch; repos that have the same file are
-each given it, or not, for themselves, one after the other, so that the chunks come once. What was brought is content of the repo
+each given it, or not, for themselves, one after the other, so that the chunks come once; unless the first is slow, and the next has
+somebody else to ask: it fetches beside it then, and whichever is first ends both. What was brought is content of the repo
 from then on, and is noted, so that what nobody reads can go first (`concord.operations.keeping`).
 
 Which peers are asked, and how fast they are read, is said by `concord.operations.lines`.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ from concord.config import Settings
 from concord.edges.peer.fetch import WAIT, Fetch, How
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import Source
+from concord.edges.peer.tries import STEP, TRIAL
+from concord.edges.peer.units import BRISK
 from concord.edges.peer.whole import fetch_whole
 from concord.errors import BusyError, ConcordError, DamagedError, MissingError, UnreachableError
 from concord.node import Node
@@ -42,10 +45,10 @@ _Key = tuple[str, str]  # the root of a repo, and the SHA-256 of one of its file
 
 
 class Flight:
-    """One file on its way, and whoever waits for it."""
+    """One file on its way from sources of these names, and whoever waits for it."""
 
-    def __init__(self, fetch: Fetch | None) -> None:
-        self.fetch = fetch
+    def __init__(self, fetch: Fetch | None, names: Collection[str]) -> None:
+        self.fetch, self.names = fetch, names
         self.error: BaseException | None = None
         self.over = False
         self.turn = Condition()
@@ -202,18 +205,17 @@ class Courier:
                 how = How(first=first, mend=mend)
                 fetch = Fetch(self._node.chunks, _wanted(repo, file), sources, self._node.clock, how)
             ahead = [other for (_, sha256), other in self._flights.items() if sha256 == file.sha256]
-            flight = self._flights[_key(repo, file)] = Flight(fetch)
+            flight = self._flights[_key(repo, file)] = Flight(fetch, {source.name for source in sources})
         work = partial(self._fly, flight, repo, file, sources, ahead)
         Thread(target=work, name=f"fetch {file.path}", daemon=True).start()
         return flight
 
     def _fly(self, flight: Flight, repo: Repo, file: File, sources: list[Source], ahead: list[Flight]) -> None:
-        """Fetch, behind those that fetch the same bytes for other repos, and let the repo have them."""
+        """Fetch, behind those that fetch the same bytes for other repos, or beside them, and let the repo have them."""
         error: BaseException | None = None
         try:
-            for other in ahead:
-                other.ended(WAIT)
-            self._fetch(flight.fetch, repo, file, sources)
+            beside = not all(self._is_worth_waiting(other, flight, file) for other in ahead)
+            self._fetch(flight.fetch, repo, file, sources, beside=beside)
             if repo.id.owner not in self._node.holdings.hosted():
                 with self._node.private_writing() as db:  # before the repo has it: what is not noted is never dropped
                     kept.note(db, repo.root, file.sha256, file.size, self._node.clock())
@@ -226,25 +228,37 @@ class Courier:
             self._fail(repo, file, error)
         flight.end(error)
 
-    def _fetch(self, fetch: Fetch | None, repo: Repo, file: File, sources: list[Source]) -> None:
+    def _is_worth_waiting(self, other: Flight, mine: Flight, file: File) -> bool:
+        """Wait for the end of another flight of the same bytes. False once it is slow, and there is somebody else to ask."""
+        began, before = time.monotonic(), 0
+        while not other.ended(STEP):
+            spent = time.monotonic() - began
+            came = other.fetch.came if other.fetch else self._node.blobs.received(file.sha256, file.size)
+            if spent > TRIAL and came - before >= BRISK * spent:
+                began, before = time.monotonic(), came
+            elif spent > (WAIT if set(mine.names) <= set(other.names) else TRIAL):
+                return False
+        return True
+
+    def _fetch(self, fetch: Fetch | None, repo: Repo, file: File, sources: list[Source], *, beside: bool) -> None:
         wanted, blobs = _wanted(repo, file), self._node.blobs
         try:
             if fetch is not None:
-                self._run(fetch)
+                self._run(fetch, beside=beside)
                 return
         except MissingError:
             pass  # nobody has a map of it; somebody may have it whole, such as a plain web server
         had = blobs.have(file.sha256)
-        fetch_whole(blobs, wanted, sources)  # even if it is here: only who sends it shows that it is a file of this repo
+        fetch_whole(blobs, wanted, sources, beside=beside)  # even if it is here: only who sends it shows that the repo has it
         if fetch is not None:
             self._shelf.content.take(blobs.get(file.sha256), file.sha256, file.size)
         if fetch is not None and not had:
             blobs.discard(file.sha256, ANY_AGE)
 
-    def _run(self, fetch: Fetch) -> None:
+    def _run(self, fetch: Fetch, *, beside: bool) -> None:
         """Fetch, and note with a peer that it sent something else than it said."""
         try:
-            fetch.run()
+            fetch.run(beside=beside)
         finally:
             for sender in fetch.senders:
                 if isinstance(sender.out, ForgedError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 
 from concord.edges.peer.source import Source
-from concord.errors import UnreachableError
+from concord.errors import LaterError, UnreachableError
 
 
 def kind(path: str) -> str:
@@ -35,11 +35,15 @@ class Line:
         *,
         forge: Callable[[str, int], bool] = lambda _path, _place: False,
         wait: float = 0.0,
+        later: Iterable[int] = (),
         name: str = "a line",
     ) -> None:
-        """`forge(path, place)`: whether the byte at this place of a path is flipped; `wait`: seconds before each piece."""
+        """`forge(path, place)`: whether the byte at this place of a path is flipped; `wait`: seconds before each piece; `later`:
+
+        for how many seconds of patience it asks at each of the first questions.
+        """
         self.name, self.sent, self.asked = name, Counter[str](), list[tuple[str, int]]()
-        self.dead = False
+        self.dead, self.later = False, list(later)
         self._source, self._breaks, self._forge, self._wait = source, list(breaks), forge, wait
         self._left = self._breaks.pop(0) if self._breaks else None
         self._turn = Lock()
@@ -61,6 +65,8 @@ class Line:
         self.asked.append((path, start))
         if self.dead:
             raise UnreachableError(f"{self.name} is dead")
+        if self.later:
+            raise LaterError(f"{self.name} asks for patience", self.later.pop(0))
         for piece in pieces:
             time.sleep(self._wait)
             carried, broke = self._take(kind(path), piece)
@@ -85,3 +91,30 @@ class Line:
         for place in range(len(changed)) if self._forge(path, -1) else ():
             changed[place] ^= self._forge(path, start + place)
         return bytes(changed)
+
+
+class Dripping:
+    """A source that sends what is at some paths byte by byte, with `wait` seconds before each, as a trap would."""
+
+    ahead = 2
+
+    def __init__(self, source: Source, drips: Callable[[str], bool], wait: float, name: str = "a trap") -> None:
+        self.name, self._source, self._drips, self._wait = name, source, drips, wait
+
+    def get(self, path: str, most: int) -> bytes:
+        return b"".join(self._dripped(path, iter([self._source.get(path, most)])))
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        return self._dripped(path, self._source.stream(path, start))
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        return self._dripped(path, self._source.part(path, start, stop))
+
+    def _dripped(self, path: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if not self._drips(path):
+                yield piece
+                continue
+            for place in range(len(piece)):
+                time.sleep(self._wait)
+                yield piece[place : place + 1]

@@ -1,5 +1,7 @@
 """Files from several peers at once: whatever breaks, lies or waits, the same bytes, and none asked for twice."""
 
+import os
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
@@ -16,12 +18,12 @@ from concord.edges.peer.fetch import Fetch, How
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import FolderSource
 from concord.edges.peer.whole import fetch_whole
-from concord.errors import ConcordError, ForgedError, MissingError, UnreachableError
+from concord.errors import ConcordError, ForgedError, LaterError, MissingError, UnreachableError
 from concord.ledger.blobs import Blobs, Hold
 from concord.ledger.chunks import Chunks
 from concord.shelf import Shelf
 from concord.testing import NOW, NodeSource, states
-from concord.testing.lines import Line
+from concord.testing.lines import Dripping, Line, kind
 from concord.testing.processes import PATIENCE
 from concord.xet.hashes import spell, unspell
 from concord.xet.packing import Scheme
@@ -66,6 +68,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries, "STEP", 0.01)
     monkeypatch.setattr(units, "STALL", 60)  # a machine that is busy is no source that is silent
     monkeypatch.setattr(units, "SLOWER", 1e9)
+
+
+class Late:
+    """A source that tells what there is, and asks for patience whenever bytes of it are wanted."""
+
+    ahead = 2
+
+    def __init__(self, line: Line, wait: int = 1000) -> None:
+        self.name, self._line, self._wait = line.name, line, wait
+
+    def get(self, path: str, most: int) -> bytes:
+        return self._line.get(path, most)
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        return self.part(path, start, 1 << 40)
+
+    def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        if kind(path) in ("xorbs", "file"):
+            raise LaterError(f"{self.name} asks for patience", self._wait)
+        return self._line.part(path, start, stop)
 
 
 def run(chunks: Chunks, wanted: Wanted, *sources: Line, **how: object) -> Fetch:
@@ -172,6 +194,79 @@ def test_who_is_silent_loses_its_work_to_who_is_not(world: World, chunks: Chunks
     fetch = run(chunks, wanted, quick, silent)
     assert content(chunks, wanted) == stream(600_000, "waiting")
     assert fetch.tally.came["quick"] == world.stored(wanted)
+
+
+def xorbs_only(path: str) -> bool:
+    return kind(path) == "xorbs"
+
+
+@pytest.mark.parametrize("count", [1, 9], ids=["a chunk", "many chunks"])
+def test_who_sends_byte_by_byte_holds_nobody_up(world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A chunk would take it an hour: what it has under way is had from somebody else, from its beginning if need be."""
+    monkeypatch.setattr(units, "UNIT", 1)
+    monkeypatch.setattr(units, "STALL", 0.2)
+    monkeypatch.setattr(units, "SLOWER", 4)
+    content_ = stream(60_000 * count, f"dripped {count}")
+    wanted = world.share(content_)
+    quick = source(world, name="quick", wait=0.1)
+    trap = Dripping(NodeSource(world.node), xorbs_only, 0.06)
+    fetch = run(chunks, wanted, trap, quick)
+    assert content(chunks, wanted) == content_
+    assert fetch.tally.came["quick"] == world.stored(wanted)
+    assert all(sender.out is None for sender in fetch.senders)
+
+
+def test_who_sends_rows_slowly_is_asked_for_no_more_of_them(world: World, chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries, "TRIAL", 1.0)
+    parts = [stream(300_000, seed) for seed in ("row", "rows", "more rows")]
+    for part in parts[:2]:
+        world.share(part)
+    wanted, quick = world.share(b"".join(parts)), source(world, name="quick")
+    trap = Dripping(NodeSource(world.node), lambda path: kind(path) == "rows", 0.2)
+    fetch = run(chunks, wanted, trap, quick)
+    assert content(chunks, wanted) == b"".join(parts)
+    assert fetch.senders[0].slow
+    assert quick.sent["rows"] >= 44 * len(list(chunks.listing(str(wanted.xet)))), "all rows are those that it sent"
+
+
+def test_if_all_are_slow_the_quickest_is_taken(world: World, one: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries, "TRIAL", 0.02)
+    monkeypatch.setattr(tries, "BRISK", 1e12)
+    kept = world.shelf.keep(world.repo, "slow.txt", os.urandom(400_000))
+    lines = [source(world, wait=wait, name=f"after {wait}") for wait in (0.2, 0.03)]
+    blobs = Blobs(tmp_path / "blobs")
+    fetch_whole(blobs, Wanted(world.repo.root, kept.sha256, kept.size), lines)
+    blobs.check(kept.sha256)
+    assert lines[1].sent["file"] > lines[0].sent["file"] > 0
+    assert sum(line.sent["file"] for line in lines) == kept.size, "what the slow ones sent is not sent again"
+
+
+def test_who_asks_for_patience_is_asked_when_its_time_is_over(world: World, one: Wanted, chunks: Chunks, tmp_path: Path) -> None:
+    line = source(world, later=[0, 1, 0, 1])
+    fetch = run(chunks, one, line)
+    assert content(chunks, one) == ONE
+    assert fetch.senders[0].out is None
+    assert line.sent["xorbs"] == world.stored(one)
+    kept = world.shelf.keep(world.repo, "patient.txt", os.urandom(5_000))
+    line.later[:] = [0, 1]
+    fetch_whole(Blobs(tmp_path / "blobs"), Wanted(world.repo.root, kept.sha256, kept.size), [line])
+    assert line.sent["file"] == 5_000
+
+
+def test_others_do_the_work_of_who_asks_for_patience(world: World, one: Wanted, chunks: Chunks, tmp_path: Path) -> None:
+    late, quick = Late(source(world, name="patient")), source(world, name="quick")
+    fetch = run(chunks, one, late, quick)
+    assert content(chunks, one) == ONE
+    assert fetch.tally.came == {"patient": 0, "quick": world.stored(one)}
+    kept = world.shelf.keep(world.repo, "two.txt", os.urandom(5_000))
+    fetch_whole(Blobs(tmp_path / "blobs"), Wanted(world.repo.root, kept.sha256, kept.size), [late, quick])
+    assert quick.sent["file"] == 5_000
+
+
+def test_who_only_ever_asks_for_patience_is_given_up(world: World, one: Wanted, chunks: Chunks) -> None:
+    for line in (source(world, later=[2] * 1000), Late(source(world), wait=2)):
+        with pytest.raises(UnreachableError, match="patience"):
+            run(chunks, one, line, patience=3)
 
 
 def test_forged_bytes_are_found_at_their_chunk_and_their_sender_is_asked_no_more(

@@ -46,7 +46,7 @@ def test_units_have_every_chunk_once_follow_each_other_and_begin_where_a_part_is
     assert [number for unit in cut for number in unit] == sorted(lacks)
     assert all(number not in begun for unit in cut for number in unit[1:])
     assert all((len(unit) - 1) * LENGTH < size for unit in cut)
-    assert found.left[XORB] == 0 and not found.under_way
+    assert found.left[XORB] == 0 and not found.any_left
 
 
 @given(moves=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.booleans(), st.floats(0, 2 * STALL)), max_size=200))

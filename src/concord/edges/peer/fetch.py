@@ -6,7 +6,8 @@
    file. Each source takes the next unit when it is done with one (`concord.edges.peer.units`).
 3. What comes is written as it comes, and counts once its hash is right (`concord.ledger.chunks.coming`). A line that breaks, at
    any byte, gives its unit back, and whoever takes it goes on behind that byte. A source that is silent, or far slower than one
-   that has nothing to do, loses its unit to it. One that sends something else is asked no more.
+   that has nothing to do, loses its unit to it. One that sends something else is asked no more. One that asks for patience
+   (`LaterError`) is asked again when its time is over; others may do its work until then.
 4. A xorb that is complete goes into the store, and when all have, the file is put together and its SHA-256 computed.
 
 Whoever reads the file meanwhile gets its chunks in order, each as soon as it is verified (`Fetch.read`). With a `span`, only the
@@ -25,7 +26,7 @@ from concord.edges.peer.content import xorb_path
 from concord.edges.peer.plan import Home, Plan, Wanted, lacking, make
 from concord.edges.peer.source import Source
 from concord.edges.peer.units import Sender, Unit, Units
-from concord.errors import ConcordError, ForgedError, MalformedError, MissingError, UnreachableError
+from concord.errors import ConcordError, ForgedError, LaterError, MalformedError, MissingError, UnreachableError
 from concord.ledger.chunks import Chunks
 from concord.ledger.chunks.coming import Incoming, alone
 from concord.xet.hashes import spell
@@ -34,7 +35,7 @@ from concord.xet.xorb import unseal
 
 LANES = 2  # units that one source has under way, so that the line is not idle between two
 ODD = 3  # times that a source may send what does not continue what came before, perhaps from another
-WAIT = 600  # seconds that another process may take for the same file
+WAIT = 600  # seconds for which another process that fetches the same file may bring nothing
 RENEW = 3600  # seconds after which what came of a file counts as young again, so that nobody clears it away before all is here
 
 Clock = Callable[[], int]
@@ -52,8 +53,8 @@ class Tally:
 class How:
     """How to fetch: only the chunks that have the bytes in `span` (None: all), beginning with the byte `first`.
 
-    `mend`: a xorb keeps its name, even if most of its chunks are here under another. `patience`: seconds that another process may
-    take for the same file.
+    `mend`: a xorb keeps its name, even if most of its chunks are here under another. `patience`: seconds for which another process
+    that fetches the same file may bring nothing, and for which sources may put us off.
     """
 
     span: tuple[int, int] | None = None
@@ -72,6 +73,8 @@ class Fetch:
         self.senders = [Sender(source) for source in sources]
         self._chunks, self._clock, self._how = chunks, clock, how
         self._renewed = 0  # when what is here of the file was last made to count as young
+        self._folder = chunks.coming(wanted.sha256)
+        self._elsewhere = False  # whether another fetch was first
         self._turn = Condition()
         self._plan: Plan | None = None
         self._incoming: dict[bytes, Incoming] = {}
@@ -88,6 +91,11 @@ class Fetch:
         for term, number, place in plan.parts(start, stop):
             content = self._content(plan, term.xorb, number)
             yield content[max(start - place, 0) : stop - place]
+
+    @property
+    def came(self) -> int:
+        """How many bytes of chunks have come so far."""
+        return sum(sender.came for sender in self.senders)
 
     def started(self) -> Plan:
         """Wait until it is known which chunks are to come: from then on every chunk is bound to the commit."""
@@ -116,14 +124,15 @@ class Fetch:
 
     # Fetching
 
-    def run(self) -> None:
-        """Fetch. MissingError if no source has it, UnreachableError if those that have it cannot be reached.
+    def run(self, *, beside: bool = False) -> None:
+        """Fetch; `beside` another fetch of the same bytes that is slow, in a folder of its own. Whichever is first ends both.
 
-        ForgedError if what came is not the file; StorageError if the disk refuses.
+        MissingError if no source has it, UnreachableError if those that have it cannot be reached; ForgedError if what came is not
+        the file; StorageError if the disk refuses.
         """
-        folder = self._chunks.coming(self.wanted.sha256)
+        self._folder = self._chunks.coming(self.wanted.sha256 + (f".{self.wanted.root[:16]}" if beside else ""))
         try:
-            with alone(folder, tries.patience(self.wanted, self._how.patience)):
+            with alone(self._folder, tries.patience(self.wanted, self._how.patience, self._folder)):
                 self._ways()
         except BaseException as e:
             self._error = e
@@ -137,7 +146,7 @@ class Fetch:
     def _ways(self) -> None:
         """One map after the other, until the file is here."""
         errors: list[ConcordError] = []
-        for raw, file, senders in maps.ways(self.senders, self.wanted):
+        for raw, file, senders in maps.ways(self.senders, self.wanted, self._doze, self._how.patience):
             try:
                 self._by(raw, file, senders)
             except (UnreachableError, MissingError, ForgedError, MalformedError) as e:
@@ -146,10 +155,15 @@ class Fetch:
                 return
         raise tries.worst([*errors, *(sender.out for sender in self.senders if sender.out)], self.wanted)
 
+    def _doze(self, seconds: float) -> bool:
+        """Wait, unless all is over."""
+        with self._turn:
+            return not self._turn.wait_for(lambda: self._over, seconds)
+
     def _by(self, raw: bytes, file: File, senders: list[Sender]) -> None:
         """Fetch by one map, from those that have it."""
         self._error = None
-        found = maps.homes(senders, self.wanted, lacking(self._chunks, file))
+        found = maps.homes(senders, self.wanted, lacking(self._chunks, file), self._doze, self._how.patience)
         plan = make(self._chunks, file, found)
         self._prepare(found, plan)
         with self._turn:
@@ -165,10 +179,10 @@ class Fetch:
 
     def _prepare(self, homes: dict[bytes, Home], plan: Plan) -> None:
         """What has to come, as units; what an earlier try left counts."""
-        folder, inside = self._chunks.coming(self.wanted.sha256), self._inside(plan)
+        inside = self._inside(plan)
         self._units.clear()
         for xorb, home in homes.items():
-            incoming = Incoming(folder / spell(xorb), home.row, home.has)
+            incoming = Incoming(self._folder / spell(xorb), home.row, home.has)
             numbers = [number for number in home.numbers() if inside is None or number in inside.get(xorb, ())]
             unknown = {chunk for chunk, _ in self._chunks.wanted(_spelled(home, numbers))}
             known = sum(spell(home.row(number).chunk) not in unknown for number in numbers)
@@ -203,14 +217,20 @@ class Fetch:
         with self._turn:
             while not self._is_done() and any(lane.is_alive() for lane in lanes):
                 self._turn.wait(tries.STEP)  # and not for a lane that hangs, once others have done its work
+                self._elsewhere = self._how.span is None and self._is_here()
         if self._error is not None:
             raise self._error
-        if self._units.left:
+        if self._units.left and not self._elsewhere:
             raise tries.worst([sender.out for sender in senders if sender.out], self.wanted)
 
     def _is_done(self) -> bool:
         """Whether all xorbs are in the store, or something went wrong for good."""
-        return self._error is not None or not (self._units.left or self._landing)
+        return self._error is not None or self._elsewhere or not (self._units.left or self._landing)
+
+    def _is_here(self) -> bool:
+        """Whether the file came another way meanwhile, such as for another repo."""
+        entry = self._chunks.by_digest(self.wanted.sha256)
+        return entry is not None and not self._chunks.missing(entry.hash)
 
     def _lane(self, sender: Sender) -> None:
         """Take one unit after the other until none is left, or the source is out."""
@@ -220,6 +240,8 @@ class Fetch:
             try:
                 self._receive(sender, unit)
                 broken = 0
+            except LaterError as e:
+                sender.put_off(e, time.monotonic(), self._how.patience)
             except UnreachableError as e:
                 broken = 1 if sender.came > before else broken + 1
                 sender.out = e if broken >= tries.TRIES else sender.out
@@ -245,9 +267,9 @@ class Fetch:
     def _next(self, sender: Sender) -> Unit | None:
         """The next unit for a source; None once there is nothing to do."""
         with self._turn:
-            while self._error is None and sender.out is None:
+            while not (self._error or self._elsewhere or sender.out):
                 unit = self._units.take(sender, time.monotonic())
-                if unit is not None or not self._units.under_way:
+                if unit is not None or not self._units.any_left:
                     return unit
                 self._turn.wait(tries.STEP)
         return None
@@ -277,11 +299,13 @@ class Fetch:
 
     def _note(self, sender: Sender, unit: Unit, count: int) -> None:
         with self._turn:
-            sender.came, unit.moved = sender.came + count, time.monotonic()
+            sender.came, sender.waits, unit.moved = sender.came + count, 0, time.monotonic()
 
     def _advance(self, unit: Unit, number: int) -> bool:
         """Note that the chunks before `number` are here; whether more of the unit is to come."""
         with self._turn:
+            if self._elsewhere:
+                return False
             if self._units.advance(unit, number):
                 self._turn.notify_all()
             return unit.first < unit.stop
@@ -336,7 +360,7 @@ class Fetch:
 
     def _finish(self, raw: bytes, plan: Plan) -> None:
         """Put the file together. ForgedError if it is not the one that was wanted."""
-        if all(home.whole for home in plan.homes.values()):
+        if all(home.whole for home in plan.homes.values()) and not self._elsewhere:
             self._chunks.put_shard(raw, self._clock(), self.wanted.size)
         else:
             listing = ((spell(chunk), size) for chunk, size in plan.listing())
@@ -344,7 +368,7 @@ class Fetch:
         entry = self._chunks.by_digest(self.wanted.sha256)
         if entry is None:
             raise ForgedError(f"what came as the file {self.wanted.sha256} has another SHA-256")
-        rmtree(self._chunks.coming(self.wanted.sha256), ignore_errors=True)
+        rmtree(self._folder, ignore_errors=True)
 
 
 def _spelled(home: Home, numbers: list[int]) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase
@@ -25,13 +26,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from concord.config import Settings
-from concord.errors import MalformedError, MissingError, TooLargeError, UnreachableError
+from concord.errors import LaterError, MalformedError, MissingError, TooLargeError, UnreachableError
+from concord.tlog.spelling import decimal
 from concord.tlog.tile import Place
 
 PIECE = 1 << 16  # bytes read at a time
 FILES_MAX = 250_000  # names that are looked at in a folder
 SENT = 1 << 12  # bytes sent at a time, each within the time that a peer may be silent
 _CONTENT = re.compile(r"peer/content/([0-9a-f]{64})/([0-9a-f]{64})(?:\.map)?\Z")
+LATER_MAX = 3600  # seconds that a peer can ask us to wait
 GRACE = 2  # times the silence that a peer may keep: what an answer may take whatever its size
 
 
@@ -173,6 +176,8 @@ class HttpSource:
             self._note_clock(answer.headers.get("Date"))
             if answer.status in (404, 410, 451):
                 raise MissingError(f"{self.name} has no {path}")
+            if answer.status in (429, 503) and (wait := _later(answer.headers.get("Retry-After"))):
+                raise LaterError(f"{self.name} gives others their turn first, and asks to be asked again in {wait} seconds", wait)
             if answer.status not in (200, 206 if ranged else 200):
                 raise UnreachableError(f"{self.name} answers {answer.status} for {path}")
             self._sends_all |= ranged and answer.status == 200
@@ -356,6 +361,21 @@ def _names(folder: Path) -> Iterator[str]:
             yield from (entry.name for entry in entries)
     except OSError:
         return
+
+
+def _later(header: str | None) -> int:
+    """The seconds that a Retry-After header asks for, at most LATER_MAX; 0 if it says none (RFC 9110, section 10.2.3).
+
+    >>> _later("7"), _later("99999999999"), _later("-1"), _later("٣"), _later(None), _later("Fri, 31 Dec 1999 23:59:59 GMT")
+    (7, 3600, 0, 0, 0, 1)
+    """
+    if header is None:
+        return 0
+    with suppress(MalformedError):
+        return min(max(decimal(header.strip()[:16]), 1), LATER_MAX)
+    with suppress(ValueError, OverflowError):
+        return min(max(round(parsedate_to_datetime(header).timestamp() - time.time()), 1), LATER_MAX)
+    return 0
 
 
 def _cause(error: Exception) -> str:

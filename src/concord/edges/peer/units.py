@@ -2,6 +2,7 @@
 
 Each sender takes the next unit when it is done with one. What did not come of a unit is given back, and goes to whoever asks next.
 Once none is left, a sender takes over what another has under way, if that one is silent, or far slower than the one that is idle.
+One that asks for patience (`LaterError`) gets none until its time is over.
 
 Nothing here waits, and no clock is read: `now` is in seconds, of a clock that only goes forward. One caller at a time.
 """
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 
 from concord.edges.peer.plan import Home
 from concord.edges.peer.source import Source
-from concord.errors import ConcordError
+from concord.errors import ConcordError, LaterError
 
 UNIT = 2 << 20  # bytes as stored that are asked for at once
 STALL = 3.0  # seconds without a byte after which somebody else may take a unit over
 SLOWER = 4  # times slower than one who is idle: likewise
-WORTH = 4  # chunks that must be left of a unit, to take it from one who is only slow
+WORTH = 4  # chunks that must be left of a unit, to take it behind the one under way from who is only slow
+TOO_LONG = 10.0  # seconds for a chunk, after which even the one under way is taken from who is slow
+BRISK = 20_000  # bytes a second below which others are tried
 
 
 @dataclass
@@ -29,10 +32,20 @@ class Sender:
     came: int = 0
     busy: float = 1e-3  # seconds that its units took
     odd: int = 0  # times that what it sent did not continue what came before
+    later: float = 0.0  # when it may be asked again, by its own word
+    waits: int = 0  # seconds that it put us off since it last sent something
+    rate: float = 0.0  # bytes a second, when it was last measured alone
+    slow: bool = False  # it was tried, and others are better asked first
 
     @property
     def name(self) -> str:
         return self.source.name
+
+    def put_off(self, error: LaterError, now: float, most: float) -> None:
+        """Ask it no more until its time is over; never, if it puts us off for more than `most` seconds and sends nothing."""
+        self.later = max(self.later, now + error.wait)
+        self.waits += error.wait
+        self.out = error if self.waits > most else self.out
 
 
 @dataclass
@@ -52,13 +65,14 @@ class Units:
 
     def __init__(self) -> None:
         self.left: dict[bytes, int] = {}
+        self._homes: dict[bytes, Home] = {}
         self._queue: deque[Unit] = deque()
         self._running: list[Unit] = []
 
     @property
-    def under_way(self) -> bool:
-        """Whether any sender is at a unit."""
-        return bool(self._running)
+    def any_left(self) -> bool:
+        """Whether any sender is at a unit, or there is one to take, perhaps by who may be asked again later."""
+        return bool(self._running or self._queue)
 
     def clear(self) -> None:
         """Want nothing any more."""
@@ -67,7 +81,7 @@ class Units:
 
     def add(self, xorb: bytes, home: Home, lacks: list[int], begun: set[int]) -> None:
         """Want these chunks of a xorb, in order; of those that are `begun` a part is here."""
-        self.left[xorb] = len(lacks)
+        self.left[xorb], self._homes[xorb] = len(lacks), home
         self._queue.extend(_cut(xorb, home, lacks, begun))
 
     def turn_to(self, xorb: bytes, number: int) -> None:
@@ -77,6 +91,8 @@ class Units:
 
     def take(self, sender: Sender, now: float) -> Unit | None:
         """The next unit for a sender, perhaps one that another is too slow for; None if there is none now."""
+        if now < sender.later:
+            return None
         unit = self._queue.popleft() if self._queue else self._taken_over(sender, now)
         if unit is not None:
             unit.taker, unit.began, unit.moved = sender, now, now
@@ -106,7 +122,7 @@ class Units:
             taker = unit.taker
             if taker is None or taker is sender or unit.first >= unit.stop:
                 continue
-            if now - unit.moved > STALL:
+            if now - unit.moved > STALL or self._is_endless(unit, taker, sender, now):
                 first = unit.first
             elif self._is_slow(unit, taker, sender, now):
                 first = unit.first + 1  # let it finish the chunk that it is at
@@ -121,6 +137,14 @@ class Units:
         """Whether a unit is worth to be taken from a sender that had time to show how fast it is."""
         tried = now - unit.began > STALL and unit.stop - unit.first > WORTH
         return tried and self._rate(taker, now) * SLOWER < self._rate(sender, now)
+
+    def _is_endless(self, unit: Unit, taker: Sender, sender: Sender, now: float) -> bool:
+        """Whether even the chunk under way is better had anew, of who is so slow that it alone would hold up all."""
+        if now - unit.began <= STALL:
+            return False
+        mine, other = self._rate(taker, now), self._rate(sender, now)
+        length, untried = self._homes[unit.xorb].row(unit.first).length, not sender.came and not sender.slow
+        return length > TOO_LONG * mine and (mine * SLOWER < other or (untried and mine < BRISK))
 
     def _rate(self, sender: Sender, now: float) -> float:
         """Bytes a second that came from a sender, while it was asked for something."""
