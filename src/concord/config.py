@@ -68,6 +68,10 @@ class Settings:
     reserve_bytes: int = _setting(
         256 * _MIB, "Bytes of the disk that uploads of large files leave free, so that the node can go on saying records."
     )
+    give_rate: int = _setting(0, "The most bytes a second of files of repos that are given to all peers together; 0: any.")
+    give_requests: int = _setting(
+        6000, "Requests for files of repos that one address may make within a minute; beyond, it is told to wait. 0: any."
+    )
     scrub_days: int = _setting(
         30,
         "Days within which all stored bytes of files are read once, so that what the disk lost or changed is found before somebody "

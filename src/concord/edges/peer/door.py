@@ -14,6 +14,7 @@ from starlette.routing import Route
 from concord.edges import access, bodies
 from concord.edges.peer import bundle, content, heads, wants
 from concord.edges.peer.copies import compare
+from concord.edges.peer.giving import Given, Giving
 from concord.edges.peer.pull import pull
 from concord.edges.ranges import ranged
 from concord.errors import ForgedError, ForkedError, MissingError, RefusedError, StaleError
@@ -37,6 +38,7 @@ class Door:
     def __init__(self, node: Node, courier: Courier | None = None) -> None:
         self._node = node
         self._shared = content.Shared(node, courier)
+        self._giving = Giving(lambda: node.settings)
 
     def routes(self) -> list[Route]:
         """In the order in which they are tried."""
@@ -81,9 +83,14 @@ class Door:
         blobs = self._node.blobs
         return ranged(request, blobs.size(digest), lambda start, stop: blobs.get(digest, start, stop), digest)
 
-    def content(self, request: Request) -> Response:
-        """The files of repos that are public and open (`concord.edges.peer.content`)."""
-        return content.answer(self._shared, request)
+    async def content(self, request: Request) -> Given:
+        """The files of repos that are public and open (`concord.edges.peer.content`), no more than is to be given."""
+        share = self._giving.admit(access.address(self._node, request))
+        try:
+            return Given(await run_in_threadpool(content.answer, self._shared, request), share)
+        except BaseException:
+            share.leave()
+            raise
 
     async def add_checkpoint(self, request: Request) -> Response:
         """The witness (C2SP tlog-witness), with the statuses of its specification."""
