@@ -114,6 +114,14 @@ def test_the_card_names_the_licence_and_keeps_its_words(
     assert revision.commit.card.license.lower() == "mit"
 
 
+def test_a_card_that_the_repo_has_and_the_folder_lacks_is_not_called_the_folders(folder: Path, demo: Path) -> None:
+    (folder / "README.md").unlink()
+    publish(folder, demo, "--license", "mit")
+    done = run("publish", folder, "words", "--license", "apache-2.0", home=demo)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "the README.md that the repo has says license: mit, and not apache-2.0. The folder has none" in done.err
+
+
 @pytest.mark.parametrize(
     ("files", "options", "words"),
     [

@@ -1,5 +1,6 @@
 """`concord pull` between nodes that serve on loopback, and what the stock clients make of what it leaves."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -114,6 +115,37 @@ def test_a_pull_into_a_folder_takes_what_is_asked_for(home: Path, tmp_path: Path
     assert (done.status, done.json()["files"]) == (0, 1)
     assert (target / "data/a b.json").read_bytes() == b"{}"
     assert not (target / "README.md").exists()
+
+
+def test_what_fits_nothing_is_said_and_nothing_is_written(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "words"
+    done = run("pull", REPO, "--local-dir", target, "--include", "*.bin", "--exclude", "data/*", home=home)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "none of the 4 files fits --include '*.bin' --exclude 'data/*'. There is README.md, data/a b.json" in done.err
+    assert not target.exists()
+    done = run("pull", REPO, "--local-dir", target, "--exclude", "*", home=home)
+    assert (done.status, "none of the 4 files fits --exclude '*'" in done.err) == (1, True)
+    done = run("pull", REPO, "--local-dir", target, "--include", "*.bin", "--include", "*.md", home=home)
+    assert (done.status, done.err) == (0, "--include '*.bin' fits no file\n")
+    assert (target / "README.md").read_bytes() == CARD
+
+
+def test_what_killed_runs_left_half_is_removed_and_what_others_write_stays(tmp_path: Path) -> None:
+    content, folder = b"whole", tmp_path / "words"
+    folder.mkdir()
+    file = File(path="a.txt", size=5, sha256=sha256(content).hexdigest())
+    left = folder / "a.txt.0123abcd.incomplete"
+    others = [
+        folder / name for name in ("a.txt.4567cdef.incomplete", "b.txt.0123abcd.incomplete", "a.txt.incomplete", "incomplete")
+    ]
+    for path in (left, *others):
+        path.write_bytes(b"ha")
+    with others[0].open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        Folder(folder, "ab" * 20).put(file, [content], lambda _: None)
+    assert not left.exists()
+    assert all(path.exists() for path in others)
+    assert (folder / "a.txt").read_bytes() == content
 
 
 @pytest.mark.parametrize("path", [".concord/x.tlog-proof", ".Concord/x.tree", ".cache/huggingface/download/a.json.metadata"])

@@ -71,6 +71,8 @@ def pull(
             if done.wrong:
                 raise pulling.complaint(done)
             pulling.settle(node, courier, found, at, target, None if revision == at.oid else revision)
+    for pattern in done.idle:
+        shell.note(f"--include {pattern!r} fits no file")
     told = {"repo": repo, "revision": at.oid, "folder": str(target.folder), "files": done.files, "bytes": done.size}
     told |= {"written": done.written, "as_of": heard.as_of}
     shell.result(told, f"{target.folder}\n{done.files} files of {repo} at {at.oid[:12]}, {done.written} of them new here")

@@ -18,9 +18,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from glob import escape
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from concord.errors import DamagedError, MalformedError
@@ -74,6 +74,30 @@ class Target(Protocol):
         """Let `ref` name the revision, now that all of it is there."""
 
 
+class Halves:
+    """What earlier runs left half of files, by the file. Each folder is looked through once: it may have a hundred thousand."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, dict[str, list[Path]]] = {}
+        self._turn = Lock()
+
+    def of(self, path: Path) -> list[Path]:
+        """The halves of one file."""
+        with self._turn:
+            if path.parent not in self._found:
+                self._found[path.parent] = self._listed(path.parent)
+            return self._found[path.parent].get(path.name[-200:], [])
+
+    def _listed(self, folder: Path) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(INCOMPLETE):
+                    name = entry.name.removesuffix(INCOMPLETE).rpartition(".")[0]
+                    found.setdefault(name, []).append(Path(entry.path))
+        return found
+
+
 class Cache:
     """A revision in a cache."""
 
@@ -82,7 +106,7 @@ class Cache:
     def __init__(self, cache: Path, kind: str, name: str, oid: str) -> None:
         self.notes = cache / folder_name(kind, name)
         self.folder = self.notes / "snapshots" / oid
-        self._oid = oid
+        self._oid, self._halves = oid, Halves()
 
     def has(self, file: File) -> bool:
         with suppress(OSError):
@@ -90,7 +114,7 @@ class Cache:
         return False
 
     def put(self, file: File, pieces: Iterable[bytes], came: Came) -> None:
-        write(self._blob(file), file, pieces, came)
+        write(self._blob(file), file, pieces, came, self._halves)
 
     def link(self, file: File) -> None:
         path = inside(self.folder, file.path)
@@ -122,7 +146,7 @@ class Folder:
 
     def __init__(self, folder: Path, oid: str) -> None:
         self.folder = self.notes = folder
-        self._oid = oid
+        self._oid, self._halves = oid, Halves()
 
     def has(self, file: File) -> bool:
         path = self._place(file)
@@ -131,7 +155,7 @@ class Folder:
         return False
 
     def put(self, file: File, pieces: Iterable[bytes], came: Came) -> None:
-        write(self._place(file), file, pieces, came)
+        write(self._place(file), file, pieces, came, self._halves)
 
     def link(self, file: File) -> None:
         etag = file.sha256 if file.large else git_oid(file)
@@ -162,13 +186,13 @@ def inside(folder: Path, path: str) -> Path:
     return target
 
 
-def write(path: Path, file: File, pieces: Iterable[bytes], came: Came) -> None:
+def write(path: Path, file: File, pieces: Iterable[bytes], came: Came, halves: Halves) -> None:
     """Write a file under its name once all of it is there. DamagedError if it is not the file."""
     half = path.with_name(f"{path.name[-200:]}.{os.urandom(4).hex()}{INCOMPLETE}")
     digest = sha256()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
+        _clear(halves.of(path))
         with half.open("xb") as out:
             fcntl.flock(out, fcntl.LOCK_EX)
             for piece in pieces:
@@ -187,9 +211,9 @@ def write(path: Path, file: File, pieces: Iterable[bytes], came: Came) -> None:
             half.unlink(missing_ok=True)
 
 
-def _clear(path: Path) -> None:
+def _clear(halves: Iterable[Path]) -> None:
     """Remove what runs that were killed left half of a file; what another process writes now stays."""
-    for half in path.parent.glob(f"{escape(path.name[-200:])}.*{INCOMPLETE}"):
+    for half in halves:
         with suppress(OSError), half.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             half.unlink(missing_ok=True)

@@ -28,10 +28,10 @@ class Words:
     message: str = ""
 
 
-def with_matter(readme: bytes | None, words: Words, name: str) -> bytes:
+def with_matter(readme: bytes | None, words: Words, name: str, *, ours: bool = True) -> bytes:
     """A README.md (None: there is none) that says what is in `words`. Its text stays as it is, and so does what it says already.
 
-    MalformedError if it says something else, or if nothing names a licence.
+    MalformedError if it says something else, or if nothing names a licence. `ours`: it is that of the folder, and not of the repo.
 
     >>> with_matter(b"# Words\\n", Words("Apache-2.0"), "words")
     b'---\\nlicense: apache-2.0\\n---\\n# Words\\n'
@@ -40,7 +40,7 @@ def with_matter(readme: bytes | None, words: Words, name: str) -> bytes:
     concord.tlog.errors.MalformedError: README.md says license: mit, and not apache-2.0. Change one of the two
     """
     said = matter(readme or b"")
-    lines = [f"{key}: {spelled}" for key, value, spelled in _wanted(words) if value and not _says(said, key, value)]
+    lines = [f"{key}: {spelled}" for key, value, spelled in _wanted(words) if value and not _says(said, key, value, ours=ours)]
     if not words.license and not str(said.get("license") or "").strip():
         raise MalformedError(
             "no licence is named: say --license with an SPDX identifier such as apache-2.0, or name one in README.md"
@@ -89,15 +89,17 @@ def _wanted(words: Words) -> Iterator[tuple[str, object, str]]:
     yield "pretty_name", words.title, dumps(words.title, ensure_ascii=False)
 
 
-def _says(said: dict[str, object], key: str, value: object) -> bool:
-    """Whether front matter says this. MalformedError if it says something else."""
+def _says(said: dict[str, object], key: str, value: object, *, ours: bool = True) -> bool:
+    """Whether front matter, of the folder's card (`ours`) or the repo's, says this. MalformedError if it says something else."""
     standing = said.get(key)
     if standing in (None, "", []):
         return False
     known = [standing] if isinstance(value, list) and isinstance(standing, str) else standing
     same = known == value or (key == "license" and str(known).lower() == value)
     if not same:
-        raise MalformedError(f"{README} says {key}: {str(standing)[:100]}, and not {str(value)[:100]}. Change one of the two")
+        whose = README if ours else f"the {README} that the repo has"
+        what = "Change one of the two" if ours else "The folder has none: put one there that says so, or say what the repo's says"
+        raise MalformedError(f"{whose} says {key}: {str(standing)[:100]}, and not {str(value)[:100]}. {what}")
     return True
 
 

@@ -68,7 +68,7 @@ def publish(
     paths = listed(folder, chosen)
     standing = _standing_card(shelf, before, tree)
     readme = small(paths[README], README) if README in paths else standing
-    told = with_matter(readme, completed(words, readme, standing), identity.name)
+    told = with_matter(readme, completed(words, readme, standing), identity.name, ours=README in paths)
     check_names(paths)
     check_case({*paths, README, *tree})
     repo = before or shelf.open(speaker, identity.kind, identity.name, private=private)

@@ -7,10 +7,13 @@
 3. The snapshot gets its links, its receipt, and last its ref.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 from threading import Lock
 
 from concord.config import Settings
@@ -30,6 +33,8 @@ from concord.private.people import Speaker
 from concord.shelf import Reader
 
 FILES = 4  # that are on their way at a time
+AHEAD = 64  # files that wait for their turn
+SHOWN = 5  # files that are named where none fits
 
 Progress = Callable[[str, int, int], None]
 
@@ -68,12 +73,16 @@ class Heard:
 
 @dataclass
 class Pulled:
-    """What was pulled: how many files and bytes the revision has of those wanted, how many were written, and what went wrong."""
+    """What was pulled: how many files and bytes the revision has of those wanted, how many were written, and what went wrong.
+
+    `idle` are the patterns to include that fit nothing, while others did.
+    """
 
     files: int = 0
     size: int = 0
     written: int = 0
     wrong: dict[str, ConcordError] = field(default_factory=dict)
+    idle: list[str] = field(default_factory=list)
 
 
 def hear(node: Node, wish: Wish, progress: Progress) -> Heard:
@@ -123,11 +132,19 @@ def find(shelf: Reader, kind: Kind, name: str, asker: Speaker | None) -> Repo:
 
 
 def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wish, progress: Progress) -> Pulled:
-    """Pull the files of a revision into a target; what goes wrong with one stops no other. StorageError if the disk refuses."""
-    wanted = [file for path, file in sorted(shelf.tree(repo, revision).items()) if wish.has(path)]
+    """Pull the files of a revision into a target; what goes wrong with one stops no other.
+
+    MissingError if there are files and none is wanted; StorageError if the disk refuses.
+    """
+    tree = shelf.tree(repo, revision)
+    wanted = [file for path, file in sorted(tree.items()) if wish.has(path)]
+    if tree and not wanted:
+        raise MissingError(_unfitting(wish, sorted(tree)))
     done = Pulled(len(wanted), sum(file.size for file in wanted))
+    done.idle = [pattern for pattern in wish.include if not any(_fits(path, pattern) for path in tree)]
     counted, turn = 0, Lock()
-    alone = {file.sha256: Lock() for file in wanted}  # two paths may have the same bytes
+    often = Counter(file.sha256 for file in wanted)
+    alone = {digest: Lock() for digest, count in often.items() if count > 1}  # two paths may have the same bytes
 
     def came(name: str, count: int) -> None:
         nonlocal counted
@@ -136,7 +153,7 @@ def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wi
             progress(name, counted, done.size)
 
     def one(file: File) -> bool:
-        with alone[file.sha256]:
+        with alone.get(file.sha256) or nullcontext():
             here = target.has(file)
             if here:
                 came(file.path, file.size)
@@ -146,7 +163,7 @@ def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wi
             return not here
 
     with ThreadPoolExecutor(FILES) as pool:
-        for file, written in [(file, pool.submit(one, file)) for file in wanted]:
+        for file, written in _ahead(pool, one, wanted):
             try:
                 done.written += written.result()
             except StorageError:
@@ -155,6 +172,15 @@ def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wi
             except ConcordError as e:
                 done.wrong[file.path] = e
     return done
+
+
+def _ahead(pool: Executor, work: Callable[[File], bool], files: Iterable[File]) -> Iterator[tuple[File, "Future[bool]"]]:
+    """The files and their work, in order, begun AHEAD files before it is waited for: a repo may have a hundred thousand."""
+    rest = iter(files)
+    begun = deque((file, pool.submit(work, file)) for file in islice(rest, AHEAD))
+    while begun:
+        yield begun.popleft()
+        begun.extend((file, pool.submit(work, file)) for file in islice(rest, 1))
 
 
 def settle(node: Node, courier: Courier, repo: Repo, revision: Revision, target: Target, ref: str | None) -> None:
@@ -172,6 +198,17 @@ def complaint(done: Pulled) -> ConcordError:
     more = f", and {len(done.wrong) - 1} more" if len(done.wrong) > 1 else ""
     words = f"{len(done.wrong)} of {done.files} files did not come; what came stays. {path}{more}: {error}"
     return UnreachableError(words) if isinstance(error, UnreachableError) else MissingError(words)
+
+
+def _unfitting(wish: Wish, paths: Sequence[str]) -> str:
+    """What to say where nothing is wanted of what there is."""
+    included = [f"--include {pattern!r}" for pattern in wish.include]
+    asked = " ".join([*included, *(f"--exclude {pattern!r}" for pattern in wish.exclude)])
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    few = f"none of the {len(paths)} files fits" if len(paths) > 1 else "the one file that there is does not fit"
+    return (
+        f"nothing to pull: {few} {asked}. There is {', '.join(paths[:SHOWN])}{more}. A * fits slashes, too; a folder ends with one"
+    )
 
 
 def _fits(path: str, pattern: str) -> bool:
