@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from concord.edges.web.languages import LANGUAGES
 from concord.ledger.pillar import Role
 from concord.node import Node
-from concord.private import peers, people
+from concord.private import damages, peers, people
 from concord.server import build
 from concord.testing import states
 
@@ -264,6 +264,25 @@ def test_a_peer_is_shown_with_how_fast_and_when_it_is_read(client: TestClient, n
         peers.limit(db, kept, 200_000, "22:00-06:00")
     told = parse(client.get("/peers").text).one("main").text
     assert "files at most at 200 kB a second" in told and "22:00-06:00 UTC" in told
+
+
+def test_what_the_disk_lost_is_counted_for_everybody_and_named_for_who_runs_the_node(
+    client: TestClient, node: Node, sign_in: Callable[[TestClient, Node, str], str]
+) -> None:
+    assert "The disk of this node" not in client.get("/peers").text
+    with node.private_writing() as db:
+        damages.put_round(db, damages.Round(node.clock()))
+    assert "Nothing was found damaged" in client.get("/peers").text
+    with node.private_writing() as db:
+        damages.note(db, "xorb", "3a" * 32, "chunk 7 is not what was written", node.clock())
+        damages.tried(db, "xorb", "3a" * 32, "weights.bin of ke/secret: nobody has it", node.clock())
+    told = parse(client.get("/peers").text).one("main").text
+    assert "1 damage was found. 1 is not mended" in told and "secret" not in told and "3a3a" not in told
+    sign_in(client, node, "admin")
+    assert "weights.bin of ke/secret: nobody has it" in parse(client.get("/peers").text).one("main").text
+    with node.private_writing() as db:
+        damages.mended(db, "xorb", "3a" * 32, "", node.clock())
+    assert "All of it is mended." in client.get("/peers").text
 
 
 def test_the_grid_has_every_state_once_and_leads_to_the_members(page: Callable[..., Element]) -> None:
