@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from concord.edges.peer import fetch
+from concord.edges.peer import tries
 from concord.edges.peer.source import Source
 from concord.errors import ConcordError, DamagedError, MissingError
 from concord.ledger.blobs import Hold, Tombstone
@@ -35,7 +35,7 @@ CONTENTS = {"large": LARGE, "other": OTHER, "small": SMALL}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PAUSE", 0.001)
+    monkeypatch.setattr(tries, "PAUSE", 0.001)
     monkeypatch.setattr(couriers, "AGAIN", 0)
 
 
