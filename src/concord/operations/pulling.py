@@ -26,7 +26,7 @@ from concord.operations.cache import Target
 from concord.operations.courier import Courier
 from concord.operations.lines import Line
 from concord.operations.upkeep import pull_from
-from concord.pillars.commons import File, Repo, Revision
+from concord.pillars.commons import File, Repo, Revision, Tree
 from concord.pillars.commons.records import Kind
 from concord.private import peers
 from concord.private.people import Speaker
@@ -137,9 +137,7 @@ def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wi
     MissingError if there are files and none is wanted; StorageError if the disk refuses.
     """
     tree = shelf.tree(repo, revision)
-    wanted = [file for path, file in sorted(tree.items()) if wish.has(path)]
-    if tree and not wanted:
-        raise MissingError(_unfitting(wish, sorted(tree)))
+    wanted = _chosen(tree, wish)
     done = Pulled(len(wanted), sum(file.size for file in wanted))
     done.idle = [pattern for pattern in wish.include if not any(_fits(path, pattern) for path in tree)]
     counted, turn = 0, Lock()
@@ -172,6 +170,14 @@ def pull(shelf: Reader, repo: Repo, revision: Revision, target: Target, wish: Wi
             except ConcordError as e:
                 done.wrong[file.path] = e
     return done
+
+
+def _chosen(tree: Tree, wish: Wish) -> list[File]:
+    """The files that are wanted, in order. MissingError if there are some, and none is."""
+    wanted = [file for path, file in sorted(tree.items()) if wish.has(path)]
+    if tree and not wanted:
+        raise MissingError(_unfitting(wish, sorted(tree)))
+    return wanted
 
 
 def _ahead(pool: Executor, work: Callable[[File], bool], files: Iterable[File]) -> Iterator[tuple[File, "Future[bool]"]]:
