@@ -8,6 +8,7 @@ from hashlib import sha256
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markup import parse
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
@@ -233,7 +234,7 @@ def test_what_is_ones_own_needs_a_session(client: TestClient) -> None:
         if path != "/sign-out":
             answer = client.post(path)
             assert answer.status_code == 401, path
-            assert 'href="/sign-in"' in answer.text
+            assert 'href="/sign-in"' in answer.text, "a form leads to no page that could be gone back to"
 
 
 def test_what_changes_something_is_never_done_by_a_link(client: TestClient) -> None:
@@ -278,6 +279,23 @@ def test_a_language_link_leads_back_to_where_the_reader_was(client: TestClient, 
     answer = client.get("/language/fr", params={"back": path})
     assert answer.headers["location"] == location
     assert client.get("/").text.startswith('<!doctype html>\n<html lang="fr"')
+
+
+def test_who_signs_in_with_a_password_goes_on_where_it_was_asked_for(client: TestClient) -> None:
+    link = next(each["href"] for each in parse(client.get("/records?member=ke").text).all("a") if "/sign-in" in each["href"])
+    form = next(each for each in parse(client.get(link).text).all("form") if each["action"] == "/sign-in")
+    kept = {each["name"]: each["value"] for each in form.all("input") if each.get("type") == "hidden"}
+    assert kept["back"] == "/records?member=ke"
+    wrong = client.post("/sign-in", data={"name": "amina", "password": "wrong", "back": kept["back"]})
+    assert wrong.status_code == 401 and 'value="/records?member=ke"' in wrong.text
+    answer = client.post("/sign-in", data={"name": "amina", "password": states.PASSWORD, "back": kept["back"]})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/records?member=ke")
+
+
+@pytest.mark.parametrize("path", ELSEWHERE_PATHS)
+def test_signing_in_leads_to_no_other_site(client: TestClient, path: str) -> None:
+    answer = client.post("/sign-in", data={"name": "amina", "password": states.PASSWORD, "back": path})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/" if path else "/account")
 
 
 def test_an_unknown_language_is_not_here(client: TestClient) -> None:

@@ -5,7 +5,6 @@ One module for each pillar, and for what lies across them (home, records, peers,
 
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -33,7 +32,7 @@ from concord.edges.web import (
 )
 from concord.edges.web.forms import Sent
 from concord.edges.web.languages import LANGUAGE, LANGUAGES
-from concord.edges.web.page import FORM_MAX, Page, is_secure
+from concord.edges.web.page import FORM_MAX, Page, inside, is_secure
 from concord.errors import MissingError
 from concord.measuring import Measures
 from concord.node import Node
@@ -163,12 +162,6 @@ def _language(page: Page) -> Response:
     language = page.request.path_params["language"]
     if language not in LANGUAGES:
         raise MissingError("there is nothing at this address")
-    answer = page.redirect(_here(page.request.query_params.get("back", "/")))
+    answer = page.redirect(inside(page.request.query_params.get("back", "/")))
     answer.set_cookie(LANGUAGE, language, max_age=365 * 86_400, httponly=True, samesite="lax", secure=is_secure(page))
     return answer
-
-
-def _here(path: str) -> str:
-    """`path` if it stays on this site, otherwise the first page. Browsers read a backslash, and skip control characters."""
-    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return quote(path, safe="/?&=%:@!$'()*+,;~-._") if inside else "/"

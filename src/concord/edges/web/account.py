@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from concord.edges.web.page import SESSION, Page, sign_in, where_from
+from concord.edges.web.page import ACCOUNT, SESSION, Page, inside, sign_in, where_from
 from concord.errors import RefusedError, SignInError
 from concord.ledger.pillar import Role
 from concord.ledger.record import tag
@@ -20,8 +20,8 @@ from concord.tlog.spelling import decimal
 
 
 def ask(page: Page) -> Response:
-    """The ways to sign in."""
-    return _ask(page)
+    """The ways to sign in; `back` in the address is where to go on after it."""
+    return _ask(page, back=page.request.query_params.get("back", ""))
 
 
 def ask_by_link(page: Page) -> Response:
@@ -41,11 +41,11 @@ def by_link(page: Page, _: dict[str, str]) -> Response:
 def by_password(page: Page, sent: dict[str, str]) -> Response:
     """Name and password."""
     name = sent.get("name", "").strip().lower()[:64]
-    keys = (f"person {name}", f"address {where_from(page)}")
+    keys, back = (f"person {name}", f"address {where_from(page)}"), sent.get("back", "")
     try:
-        return _attempt(page, keys, lambda: _check_password(page, name, sent.get("password", "")))
+        return _attempt(page, keys, lambda: _check_password(page, name, sent.get("password", "")), back)
     except SignInError as e:
-        return _ask(page, wrong=str(e), status=401)
+        return _ask(page, wrong=str(e), status=401, back=back)
 
 
 def by_passkey(page: Page, sent: dict[str, str]) -> Response:
@@ -129,9 +129,9 @@ def remove_passkey(page: Page, sent: dict[str, str]) -> Response:
     return page.redirect("/account")
 
 
-def _ask(page: Page, wrong: str = "", status: int = 200) -> Response:
-    by_name = _named(_site(page))
-    return page.render("sign-in.html", status, wrong=wrong, by_name=by_name, hosted=sorted(map(page.who, page.hosted)))
+def _ask(page: Page, wrong: str = "", status: int = 200, back: str = "") -> Response:
+    by_name, hosted = _named(_site(page)), sorted(map(page.who, page.hosted))
+    return page.render("sign-in.html", status, wrong=wrong, by_name=by_name, hosted=hosted, after=inside(back) if back else "")
 
 
 def _own(page: Page, wrong: str = "", token: str = "", status: int = 200) -> Response:
@@ -159,8 +159,8 @@ def _may_say(speaker: Speaker) -> dict[str, list[str]]:
     return {role: kinds for role, kinds in mine.items() if kinds}
 
 
-def _attempt(page: Page, keys: tuple[str, ...], check: Callable[[], Speaker]) -> Response:
-    """Sign in whoever `check` finds, if there were not too many failures of late; a failure is counted."""
+def _attempt(page: Page, keys: tuple[str, ...], check: Callable[[], Speaker], back: str = "") -> Response:
+    """Sign in whoever `check` finds, if there were not too many failures of late, and go on to `back`; a failure is counted."""
     most = page.node.settings.attempts
     with page.node.private_writing() as db:
         attempts.check(db, keys, page.now, most)
@@ -172,7 +172,7 @@ def _attempt(page: Page, keys: tuple[str, ...], check: Callable[[], Speaker]) ->
         raise
     with page.node.private_writing() as db:
         attempts.forget(db, f"person {speaker.person}")
-    return sign_in(page, speaker)
+    return sign_in(page, speaker, inside(back) if back else ACCOUNT)
 
 
 def _use_link(page: Page, secret: str) -> Speaker:

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from gzip import compress
 from string import Formatter
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton
@@ -39,6 +39,7 @@ from concord.reading import Found, Freshness
 from concord.tlog.spelling import decimal
 
 SESSION = "concord_session"
+ACCOUNT = "/account"  # where who signed in goes on, if from nowhere else
 FORM_MAX = 64 * 1024  # bytes
 T = TypeVar("T")
 _UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte")
@@ -239,6 +240,8 @@ class Page:
 
     def _shell(self) -> dict[str, Any]:
         url = self.request.url
+        back = f"{url.path}?{url.query}" if url.query else url.path
+        leads = self.request.method == "GET" and url.path != "/" and not url.path.startswith("/sign-in")
         return {
             "charter": self.node.charter,
             "nav": [pillar.name for pillar in PILLARS],
@@ -246,11 +249,12 @@ class Page:
             "label": label,
             "spoken": languages.speaks(self.language),
             "path": url.path,
-            "back": f"{url.path}?{url.query}" if url.query else url.path,
+            "back": back,
+            "sign_in": f"/sign-in?back={quote(back, safe='/')}" if leads else "/sign-in",
         }
 
 
-def sign_in(page: Page, speaker: Speaker, path: str = "/account") -> Response:
+def sign_in(page: Page, speaker: Speaker, path: str = ACCOUNT) -> Response:
     """Begin a session for `speaker` in place of any that this browser had, and go on to `path`."""
     with page.node.private_writing() as db:
         secrets.end_session(db, page.secret)
@@ -259,6 +263,12 @@ def sign_in(page: Page, speaker: Speaker, path: str = "/account") -> Response:
     days = page.node.settings.session_days
     answer.set_cookie(SESSION, secret, max_age=days * 86_400, httponly=True, samesite="lax", secure=is_secure(page))
     return answer
+
+
+def inside(path: str) -> str:
+    """`path` if it stays on this site, otherwise the first page. Browsers read a backslash, and skip control characters."""
+    stays = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return quote(path, safe="/?&=%:@!$'()*+,;~-._") if stays else "/"
 
 
 def is_secure(page: Page) -> bool:
