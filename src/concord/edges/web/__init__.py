@@ -75,7 +75,7 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
     shelf = Shelf(node, courier)
     make = _Maker(node, shelf)
     reads, shows, writes, takes = make.reads, make.shows, make.writes, make.takes
-    return [
+    pages = [
         shows("/", home.show),
         reads("/charter", members.charter),
         reads("/members", members.everybody),
@@ -106,9 +106,10 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         reads("/language/{language}", _language),
         Route("/static/{name}", static_files.serve),
         Route("/favicon.ico", static_files.serve),
-        shows("/{member}/{name}", hub_addresses.lead),
-        shows("/{member}/{name}/{rest:path}", hub_addresses.lead),
     ]
+    own = hub_addresses.DOORS | {page.path.split("/")[1] for page in pages}
+    lead = shows(hub_addresses.PATHS[0], hub_addresses.lead).endpoint
+    return [*pages, *(hub_addresses.Leading(path, lead, own) for path in hub_addresses.PATHS)]
 
 
 def _commons(shelf: Shelf, shows: Callable[..., Route], takes: Callable[..., Route]) -> list[Route]:

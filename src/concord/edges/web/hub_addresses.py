@@ -12,10 +12,14 @@
 True
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from concord.edges.web import commons
 from concord.edges.web.page import Page
@@ -24,10 +28,24 @@ from concord.pillars.commons.records import Kind
 from concord.pillars.commons.repo import MAIN
 from concord.shelf import Shelf
 
+PATHS = ("/{member}/{name}", "/{member}/{name}/{rest:path}")
+DOORS = frozenset(("api", "peer"))  # with which the paths of other doors begin
 PREFIXES: dict[str, Kind] = {
     "datasets": "dataset",
     "spaces": "space",
 }  # of addresses of the Hub; models have none
+
+
+class Leading(Route):
+    """A route for paths that begin with no word of `own`, so that what a page takes in another way is still told so (405)."""
+
+    def __init__(self, path: str, endpoint: Callable[[Request], Any], own: Container[str]) -> None:
+        super().__init__(path, endpoint)
+        self._own = own
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path may be an address of the Hub."""
+        return (Match.NONE, {}) if scope["path"].split("/")[1] in self._own else super().matches(scope)
 
 
 class Meant(NamedTuple):
