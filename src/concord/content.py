@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from concord.errors import DamagedError, MissingError, TooLargeError
 from concord.ledger.chunks import Entry
@@ -140,6 +140,11 @@ class Content:
             for root, name in db.execute(select(table.c.repo, table.c.sha256).where(wanted)):
                 found.setdefault(root, set()).add(name)
         return found
+
+    def counts(self) -> dict[str, int]:
+        """How many files and xorbs are noted as here, of each repo, by its root."""
+        with self._node.private_reading() as db:
+            return dict(map(tuple, db.execute(select(table.c.repo, func.count()).group_by(table.c.repo))))
 
     def drop(self, root: str, names: Iterable[str]) -> None:
         """Let a repo that is gone have these no more, in whatever repos else they are."""

@@ -46,11 +46,13 @@ from concord.errors import (
     TooManyError,
     UnreachableError,
 )
+from concord.measuring import Measures
 from concord.node import Node
 from concord.operations import begin
 from concord.operations.courier import Courier
 from concord.operations.upkeep import Upkeep
 from concord.private import secrets
+from concord.shelf import Shelf
 
 logger = getLogger("concord.server")
 
@@ -104,7 +106,8 @@ def build(node: Node, courier: Courier | None = None) -> ASGIApp:
     """The application: all doors of one node. Files of other nodes come by the courier, from peers unless another is given."""
     courier = courier or Courier(node)
     doors = [*peer.door.Door(node, courier).routes(), *api.door.Door(node).routes()]
-    routes = [*doors, *hub.routes(node, courier), *web.routes(node, courier)]
+    measures = Measures(Shelf(node, courier))
+    routes = [*doors, *hub.routes(node, courier, measures), *web.routes(node, courier, measures)]
     handlers = dict.fromkeys((ConcordError, HTTPException, Exception), _tell(node))
     patience = Middleware(_Patience, node.settings)
     return _Gate(Starlette(routes=routes, exception_handlers=handlers, middleware=[patience]))

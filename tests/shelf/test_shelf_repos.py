@@ -2,13 +2,14 @@
 
 import pytest
 from meeting import AMINA, KE, SAMI, TN, file, meet, put
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from concord.edges.peer.pull import pull
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.record import ENCODER
 from concord.node import Node
-from concord.pillars.commons import Card, Like, Open
+from concord.pillars.commons import Card, Commit, Like, Open
 from concord.shelf import Draft, Shelf
 from concord.testing import NOW, NodeSource
 
@@ -124,3 +125,37 @@ def test_the_catalogue_counts_the_likes_that_the_repo_has(nodes: list[Node], she
     shelf.close(AMINA, shelf.find(repo.id, AMINA))
     shelf.node.say_composed(AMINA, [Open(by=KE.origin, at=NOW + 35, kind="model", name="words")])
     assert counted() == (1, 1)
+
+
+def test_lists_know_repos_as_they_stand_whether_they_are_read_at_once_or_one_by_one(
+    nodes: list[Node], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of a story that tables alone do not tell: a branch put back, renamed, closed and opened again, none called main."""
+    for name in ("plain", "back", "moved", "again", "beside", "gated", "empty"):
+        repo = shelf.open(AMINA, "model", name, private=False)
+        if name not in ("empty", "beside"):
+            put(shelf, repo, "a", "b")
+    back = shelf.find(shelf.repo_id("model", AMINA.origin, "back"), None)
+    first = back.history(back.find("main"))[-1]
+    put(shelf, back, "c")
+    shelf.point(AMINA, back, "branch", "main", first)
+    shelf.move(AMINA, shelf.find(shelf.repo_id("model", AMINA.origin, "moved"), None), "better")
+    shelf.configure(AMINA, shelf.find(shelf.repo_id("model", AMINA.origin, "gated"), None), "auto")
+    shelf.close(AMINA, shelf.find(shelf.repo_id("model", AMINA.origin, "again"), None))
+    shelf.open(AMINA, "model", "again", private=False)
+    beside = shelf.find(shelf.repo_id("model", AMINA.origin, "beside"), None)
+    shelf.commit(AMINA, beside, Draft("dev", "Beside main", put=[file("a")]))
+    plain = shelf.find(shelf.repo_id("model", AMINA.origin, "plain"), None)
+    second = put(shelf, plain, "c")
+    late = {"repo": to_builtins(plain.id), "ref": "main", "parent": plain.find("main").leaf, "tree": "9f" * 32, "title": "Late"}
+    nodes[0].say(AMINA, Commit, late)
+    by_one = {each.id: each for each in Shelf(nodes[0]).catalogue(None)}
+    monkeypatch.setattr("concord.shelf.repos.FOLDED_MAX", 0)
+    at_once = {each.id: each for each in Shelf(nodes[0]).catalogue(None)}
+    assert at_once == by_one == {each.id: each for each in shelf.catalogue(None)}
+    for id_, each in by_one.items():
+        repo = shelf.find(id_, None)
+        head = repo.head()
+        assert (each.root, each.gate, each.leaf) == (repo.root, repo.gate, head.leaf if head else "")
+    assert (by_one[back.id].leaf, by_one[plain.id].leaf) == (first.leaf, second.leaf)
+    assert {each.id.name for each in by_one.values() if not each.leaf} == {"empty", "again"}

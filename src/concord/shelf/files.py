@@ -1,14 +1,15 @@
 """The files of the repos of a node: the trees that commits make, and the bytes, from here or from elsewhere."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from threading import RLock
 
 import msgspec
 
 from concord.content import Content
-from concord.errors import ConcordError, DamagedError, MalformedError
+from concord.errors import ConcordError, DamagedError, ErasedError, HeldError, MalformedError, MissingError, RefusedError
 from concord.node import Node
 from concord.pillars.commons import Changes, File, Repo, Revision, Tree, attributes
 from concord.pillars.commons import tree as trees
@@ -18,6 +19,7 @@ from concord.shelf.repos import Finder, remember
 
 LISTING_MAX = 128 << 20  # bytes of a list of changes that is read: 200,000 files with long names
 TREES_KEPT = 16
+BRING_WAIT = 20  # seconds that whoever needs files of another node waits for them
 TREE_FILES_KEPT = 500_000  # of all trees that are kept: 400 bytes each
 
 
@@ -92,6 +94,23 @@ class Reader(Finder):
             return attributes.large_patterns(attributes.ATTRIBUTES)
 
     # Bytes
+
+    def bring(self, repo: Repo, files: Iterable[File], which: str = "", then: str = "Make a node that has it a peer") -> None:
+        """Have all of these files of a repo here.
+
+        BusyError while they come, UnreachableError or RefusedError if they cannot be had; `which` and `then` are of its words.
+        """
+        wanted, end = list(files), time.monotonic() + BRING_WAIT
+        here = self.content.have(repo, {file.sha256 for file in wanted})
+        for file in [file for file in wanted if file.sha256 not in here]:
+            try:
+                if self.courier is None:
+                    raise MissingError("this node asks nobody")
+                self.courier.bring(repo, file, max(end - time.monotonic(), 0))
+            except MissingError as e:
+                if isinstance(e, HeldError | ErasedError):
+                    raise
+                raise RefusedError(f"{file.path}{which} is not here, and no peer of this node gives it ({e}). {then}") from e
 
     def have(self, repo: Repo, file: File) -> bool:
         """Whether the bytes of a file are here, as content of the repo."""

@@ -4,19 +4,15 @@ The commits of a pull request stand in the log of whoever proposes it, beside th
 told against the tree where it began; if a branch changed the same file otherwise since, it is not merged.
 """
 
-import time
 from dataclasses import replace
 
-from concord.errors import ErasedError, HeldError, MissingError, RefusedError, StaleError
+from concord.errors import RefusedError, StaleError
 from concord.pillars.commons import File, Repo, Revision, Thread, Tree
 from concord.pillars.commons import tree as trees
 from concord.private.people import Speaker
 from concord.shelf.commits import Draft
-from concord.shelf.courier import Courier
 from concord.shelf.files import Reader
 from concord.shelf.shelf import Shelf
-
-MERGE_WAIT = 20  # seconds that whoever merges waits for files that are on another node
 
 
 def propose(shelf: Shelf, speaker: Speaker, repo: Repo, draft: Draft) -> tuple[Thread, Revision]:
@@ -87,7 +83,10 @@ def merge(shelf: Shelf, speaker: Speaker, repo: Repo, thread: Thread, title: str
     names. BusyError while they come, UnreachableError or RefusedError if they cannot be had.
     """
     if shelf.courier is not None and speaker.origin == repo.id.owner and thread.status in ("open", "draft"):
-        _bring(shelf, shelf.courier, shelf.find(repo.id, speaker), thread.number)
+        now = shelf.find(repo.id, speaker)
+        put, _ = proposed(shelf, now, now.threads[thread.number])
+        then = "Make the node of whoever proposed it a peer, or let it be sent again, and merge then"
+        shelf.bring(now, put, f", which pull request {thread.number} puts,", then)
     with shelf.turn:
         repo = shelf.find(repo.id, speaker)
         thread = repo.threads[thread.number]
@@ -102,19 +101,3 @@ def merge(shelf: Shelf, speaker: Speaker, repo: Repo, thread: Thread, title: str
         removed = [path for path in gone if path in ours]
         draft = Draft(thread.begun.onto, title, put=put, removed=removed, card=head.commit.card, merges=thread.head)
         return shelf.commit(speaker, repo, draft)
-
-
-def _bring(reader: Reader, courier: Courier, repo: Repo, number: int) -> None:
-    """Have what a pull request puts. The errors are those of `merge`."""
-    put, _ = proposed(reader, repo, repo.threads[number])
-    here, end = reader.content.have(repo, {file.sha256 for file in put}), time.monotonic() + MERGE_WAIT
-    for file in [file for file in put if file.sha256 not in here]:
-        try:
-            courier.bring(repo, file, max(end - time.monotonic(), 0))
-        except MissingError as e:
-            if isinstance(e, HeldError | ErasedError):
-                raise
-            raise RefusedError(
-                f"{file.path}, which pull request {number} puts, is not here, and no peer of this node gives it ({e}). "
-                "Make the node of whoever proposed it a peer, or let it be sent again, and merge then"
-            ) from e

@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,10 +16,9 @@ import msgspec
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.identity import label
 from concord.node import Node
-from concord.pillars.commons import Card, Repo, RepoId, Said, fold
+from concord.pillars.commons import Repo, RepoId, Said, fold
 from concord.pillars.commons import view as commons_view
 from concord.pillars.commons.records import KINDS, Kind
-from concord.pillars.commons.repo import MAIN
 from concord.pillars.commons.search import Entry
 from concord.private import drafts, gates
 from concord.private.people import Speaker
@@ -26,7 +26,17 @@ from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
 
 REPOS_KEPT = 64
+FOLDED_MAX = 100  # repos that are looked at one by one, before all are read from the tables at once
 _ROOT = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The public repos as lists know them, when so much (`stamp`) was said of all, and so much (`versions`) under each name."""
+
+    stamp: int
+    versions: Mapping[tuple[str, str, str], int]
+    entries: list[Entry]
 
 
 class Finder:
@@ -36,7 +46,7 @@ class Finder:
         self.node = node
         self._repos: OrderedDict[tuple[RepoId, int, int | bytes], Repo | None] = OrderedDict()
         self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
-        self._catalogue: tuple[int, list[Entry]] | None = None
+        self._catalogue: Listed | None = None
 
     # One
 
@@ -142,15 +152,42 @@ class Finder:
         yield from filter(None, map(self._public, public.values()))
 
     def catalogue(self, asker: Speaker | None) -> list[Entry]:
-        """The repos that `asker` may see as searches know them, in no order."""
+        """The repos that `asker` may see as lists know them, in no order."""
+        return [*self.public(), *self.own_private(asker)]
+
+    def public(self) -> list[Entry]:
+        """The public repos; the same list, as long as nothing changes.
+
+        One of which something was said since is looked at again, and an entry that is as it was is kept.
+        """
         with self.node.reading() as db:
             stamp = commons_view.stamp_of(db)
-            if self._catalogue is None or self._catalogue[0] != stamp:
-                before = {entry.id: entry for entry in self._catalogue[1]} if self._catalogue else {}
-                now = commons_view.listings(db)  # an entry that is as it was is kept, because it knows its words
-                self._catalogue = (stamp, [old if (old := before.get(entry.id)) == entry else entry for entry in now])
+            if self._catalogue is not None and self._catalogue.stamp == stamp:
+                return self._catalogue.entries
+            versions = commons_view.versions(db)
+        before = self._catalogue or Listed(0, {}, [])
+        changed = [name for name, count in versions.items() if before.versions.get(name) != count]
+        known = self._looked_at({entry.id: entry for entry in before.entries}, changed)
+        self._catalogue = Listed(stamp, versions, [known[each] for each in self._shelves()[0] if each in known])
+        return self._catalogue.entries
+
+    def own_private(self, asker: Speaker | None) -> list[Entry]:
+        """The private repos that `asker` may see."""
         mine = [self._private(repo) for repo in self._private_ids() if asker and asker.origin == repo.owner]
-        return [*self._catalogue[1], *map(_entry, mine)]
+        return [Entry.of(repo, repo.head()) for repo in mine]
+
+    def _looked_at(self, known: Mapping[RepoId, Entry], changed: Sequence[tuple[str, str, str]]) -> dict[RepoId, Entry]:
+        """The entries that are known, and anew those of repos of which something was said under the names that changed."""
+        shelved, renamed = self._shelves()
+        ids = [RepoId(owner=by, kind=msgspec.convert(kind, Kind), name=name) for by, kind, name in changed]
+        again = {*ids, *(renamed[each] for each in ids if each in renamed)}
+        found = dict(known)
+        if len(again) > FOLDED_MAX:
+            with self.node.reading() as db:
+                entries, again = commons_view.listings(db)
+            found = {entry.id: old if (old := known.get(entry.id)) == entry else entry for entry in entries}
+        folded = ((each, self._public(shelved[each])) for each in again if each in shelved)
+        return found | {each: Entry.of(repo, repo.head()) for each, repo in folded if repo is not None}
 
     # Who may
 
@@ -234,12 +271,6 @@ class Finder:
     def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
         for pointer in pointers:
             yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.index)
-
-
-def _entry(repo: Repo) -> Entry:
-    main = repo.branches.get(MAIN)
-    card = repo.revisions[main].commit.card if main else Card()
-    return Entry(repo.id, card, repo.opened, repo.changed, len(repo.likes), repo.private, main or "")
 
 
 def _parts(name: str) -> tuple[list[Kind], str, str]:

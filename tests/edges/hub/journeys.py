@@ -248,6 +248,107 @@ def finding(folder: Path) -> None:
     api.get_dataset_tags()
 
 
+def lists(folder: Path) -> None:
+    """Every parameter of the lists, and every property that can be expanded."""
+    data = named("list-data", repo_type="dataset")
+    model, made, space = named("list-model"), named("list-made"), named("list-space", repo_type="space", space_sdk="static")
+    front = b"task_categories: [translation]\nsize_categories: 1K<n<10K\nmultilinguality: monolingual\ntask_ids: [speech]\n"
+    front += b"language_creators: found\nlanguage: [sw]\n"
+    cards = {data: front, model: f"license: mit\nlanguage: sw\ndatasets: [{data}]\nco2_eq_emissions: {{emissions: 3.5}}\n".encode()}
+    cards[made] = f"base_model: {model}\nbase_model_relation: quantized\nlibrary_name: peft\n".encode()
+    cards[space] = f"sdk: static\nmodels: [{model}]\ndatasets: [{data}]\n".encode()
+    kinds = {data: "dataset", space: "space"}
+    for repo, said in cards.items():
+        api.upload_file(
+            path_or_fileobj=b"---\n%s---\n# It\n" % said, path_in_repo="README.md", repo_id=repo, repo_type=kinds.get(repo)
+        )
+    header = b'{"w":{"dtype":"F32","shape":[20,30],"data_offsets":[0,2400]}}'
+    weights = len(header).to_bytes(8, "little") + header + bytes(2400)
+    api.upload_file(path_or_fileobj=weights, path_in_repo="model.safetensors", repo_id=model)
+    api.upload_file(path_or_fileobj=b"GGUF", path_in_repo="model.gguf", repo_id=made)
+    api.upload_file(path_or_fileobj=b"a,b\n", path_in_repo="rows.csv", repo_id=data, repo_type="dataset")
+    api.update_repo_settings(made, gated="auto")
+
+    def models(**asked: object) -> set[str]:
+        return {each.id for each in api.list_models(search="list-", **asked)} & {model, made}
+
+    assert models(filter="safetensors") == models(filter=["license:mit", "sw"]) == models(trained_dataset=data) == {model}
+    assert models(filter="gguf") == models(filter=f"base_model:{model}") == models(filter=f"base_model:quantized:{model}") == {made}
+    assert models(filter="peft") == models(gated=True) == {made} and models(gated=False) == {model}
+    assert models(author=namespace) == {model, made} and models(author="never") == models(pipeline_tag="never") == set()
+    if VERSION >= (1, 0):
+        assert models(num_parameters="min:100,max:1K") == {model} and models(num_parameters="min:1B") == set()
+    emitting = list(api.list_models(search=f"list-model-{tag}", cardData=True, emissions_thresholds=(1, 5)))
+    assert [each.id for each in emitting] == [model]
+    for sort in ("created_at", "downloads", "last_modified", "likes", "trending_score"):
+        assert {model, made} <= {each.id for each in api.list_models(sort=sort, search="list-")}
+    newest = [each.id for each in api.list_models(sort="created_at", search="list-m", author=namespace) if each.id in (model, made)]
+    assert newest in ([made, model], [model, made])  # within one second they are in the order of their names
+    full = {each.id: each for each in api.list_models(search=f"list-model-{tag}", full=True, fetch_config=True)}[model]
+    assert {each.rfilename for each in full.siblings} == {".gitattributes", "README.md", "model.safetensors"}
+    for absent in ({"inference": "warm"}, {"apps": "ollama"}, {"inference_provider": "all"}):
+        assert status(lambda absent=absent: list(api.list_models(**absent))) == 501
+
+    def datasets(**asked: object) -> set[str]:
+        return {each.id for each in api.list_datasets(dataset_name="list-data", **asked)} & {data}
+
+    for field, value in (("task_categories", "translation"), ("size_categories", "1K<n<10K"), ("multilinguality", "monolingual")):
+        assert datasets(**{field: value}) == {data} and datasets(**{field: "never"}) == set()
+    for field, value in (("task_ids", "speech"), ("language_creators", "found"), ("language", "sw"), ("filter", "format:csv")):
+        assert datasets(**{field: value}) == {data} and datasets(**{field: "never"}) == set()
+    assert datasets(gated=True) == datasets(benchmark="official") == datasets(search="never") == set()
+    assert datasets(author=namespace, sort="likes", full=True) == {data}
+
+    def spaces(**asked: object) -> set[str]:
+        return {each.id for each in api.list_spaces(author=namespace, **asked)} & {space}
+
+    assert spaces(models=model) == spaces(datasets=[data]) == spaces(linked=True) == spaces(filter="static") == {space}
+    assert spaces(models="never/was") == spaces(filter="gradio") == set()
+    expanded(model, made, data, space)
+
+
+def expanded(model: str, made: str, data: str, space: str) -> None:
+    hf_api = huggingface_hub.hf_api
+    for repo, names, info, listed in (
+        (model, hf_api.ExpandModelProperty_T, api.model_info, api.list_models),
+        (data, hf_api.ExpandDatasetProperty_T, api.dataset_info, api.list_datasets),
+        (space, hf_api.ExpandSpaceProperty_T, api.space_info, api.list_spaces),
+    ):
+        for name in names.__args__:
+            assert info(repo, expand=[name]).id == repo
+            assert [each.id for each in listed(search=repo, expand=[name])] == [repo]
+        assert status(info, repo, expand=["beauty"]) == 400
+        every = info(repo, expand=list(names.__args__))
+        assert (every.sha, every.private, every.author) == (info(repo).sha, False, namespace)
+    about = api.model_info(model, expand=["safetensors", "usedStorage", "childrenModelCount", "spaces", "cardData"])
+    assert (about.safetensors.total, about.spaces, about.card_data.license) == (600, [space], "mit")
+    children = getattr(about, "children_model_count", None) or about.childrenModelCount
+    assert children == {"quantized": 1}
+    base = api.model_info(made, expand=["baseModels"])
+    assert (getattr(base, "base_models", None) or base.baseModels)["models"] == [{"id": model}]
+    about = api.space_info(space, expand=["models", "datasets", "sdk"])
+    assert (about.models, about.datasets, about.sdk) == ([model], [data], "static")
+
+
+def duplicates(folder: Path) -> None:
+    space = named("first", repo_type="space", space_sdk="static")
+    api.upload_file(path_or_fileobj=b"\0" * 20_000, path_in_repo="picture.bin", repo_id=space, repo_type="space")
+    again = f"{namespace}/again-{tag}"
+    if hasattr(api, "duplicate_repo"):
+        assert api.duplicate_repo(space, again, repo_type="space").repo_id == again
+    else:
+        assert api.duplicate_space(space, again).repo_id == again
+    copied = api.list_repo_files(again, repo_type="space")
+    assert copied == api.list_repo_files(space, repo_type="space") and "picture.bin" in copied
+    (large,) = api.list_lfs_files(again, repo_type="space")
+    assert (large.filename, large.size) == ("picture.bin", 20_000)
+    assert status(api.permanently_delete_lfs_files, again, [large], repo_type="space") == 501
+    if VERSION < (2, 0):
+        assert status(api.duplicate_space, space, again) == 409
+        assert api.duplicate_space(space, again, exist_ok=True).repo_id == again
+        assert status(api.duplicate_space, space, f"{again}-2", secrets=[{"key": "A", "value": "b"}]) == 501
+
+
 def gates(folder: Path) -> None:
     repo = named("gated")
     api.upload_file(path_or_fileobj=b"x", path_in_repo="x.txt", repo_id=repo)

@@ -17,7 +17,9 @@ from concord.operations import demonstration
 from concord.testing.processes import Serving, free_port, serve, until
 from concord.testing.terminal import run
 
-JOURNEYS = "whoami_and_repos upload_and_download large_folder many_parts commits talk finding gates file_system".split()
+JOURNEYS = (
+    "whoami_and_repos upload_and_download large_folder many_parts commits talk finding lists duplicates gates file_system".split()
+)
 LIBRARIES = "datasets_load datasets_stream datasets_push configuration_and_tokenizer safetensors_read pandas_read_and_write".split()
 WEIGHTS = "transformers_pipeline weights_give_the_numbers_of_the_card".split()
 
@@ -47,6 +49,11 @@ def client(request: pytest.FixtureRequest, node: Serving, token: str, tmp_path: 
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_a_client_notices_no_difference(client: Client, journey: str, tmp_path: Path) -> None:
     client.python(Path(__file__).with_name("journeys.py"), journey, tmp_path)
+
+
+def test_every_method_of_the_newest_client_is_answered_or_known_not_to_be(node: Serving, token: str, tmp_path: Path) -> None:
+    newest = Client(prepared(VERSIONS[-1]), meeting(node.url, token, tmp_path, "plain"))
+    newest.python(Path(__file__).with_name("every_method.py"), tmp_path)
 
 
 def test_the_command_of_a_client_uploads_and_downloads(client: Client, tmp_path: Path) -> None:

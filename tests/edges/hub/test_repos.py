@@ -292,13 +292,13 @@ def test_repos_are_found_by_words_tags_and_owners_in_pages(owner: Person, other:
     assert [each.get("config") for each in nobody.get("/api/models?config=True&author=ke").json()] == [known, None]
     expanded = nobody.get("/api/models?expand=config,safetensors&search=words-0").json()[0]
     assert expanded == {"_id": expanded["_id"], "id": "ke/words-0", "modelId": "ke/words-0", "config": known}
-    for narrowing in ("inference=warm", "apps=anything", "num_parameters=min:0,max:10"):
+    for narrowing in ("inference=warm", "apps=anything", "inference_provider=all"):
         refused = nobody.get(f"/api/models?{narrowing}")
         assert (refused.status_code, refused.headers["X-Error-Code"]) == (501, "NotImplemented")
     tags = nobody.get("/api/models-tags-by-type").json()
     assert [each["id"] for each in tags["license"]] == ["license:mit", "license:apache-2.0"]
     assert nobody.get("/api/datasets-tags-by-type").json() == {}
-    for bad in ("cursor=x", "cursor=-1", "limit=x"):
+    for bad in ("cursor=x", "cursor=-1", "cursor=" + "x" * 5000, "limit=x", "expand=beauty", "num_parameters=7B"):
         assert nobody.get(f"/api/models?{bad}").status_code == 400
 
 
@@ -326,7 +326,7 @@ def test_info_names_what_is_asked_for(owner: Person, nobody: Person) -> None:
     assert told["safetensors"] == {"parameters": {"BF16": 20}, "total": 20}
     assert told["config"] == {"model_type": "bert", "architectures": ["B"]}
     assert (told["cardData"]["license"], told["pipeline_tag"]) == ("mit", "text-classification")
-    assert {"license:mit", "sw", "speech", "text-classification"} == set(told["tags"])
+    assert {"license:mit", "sw", "speech", "text-classification", "safetensors"} == set(told["tags"])
     sizes = {each["rfilename"]: (each["size"], each.get("lfs", {}).get("size")) for each in told["siblings"]}
     assert sizes["model.safetensors"] == (len(weights), len(weights))
     assert told["xetEnabled"]

@@ -1,9 +1,14 @@
 """Searching: six languages and more, facets, orders, and what a text may not do."""
 
-import pytest
+from collections import Counter
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concord.pillars.commons.measure import Measure
 from concord.pillars.commons.records import Card, RepoId
-from concord.pillars.commons.search import SORTS, Entry, Question, fit, search, terms
+from concord.pillars.commons.search import FACETS, SORTS, Catalogue, Entry, Line, Question, search, terms
 
 KE, BR = "ke.example/0", "br.example/0"
 
@@ -44,8 +49,8 @@ def test_words_are_found_in_six_languages(text: str, found: list[str]) -> None:
 
 
 def test_thai_and_japanese_need_no_spaces() -> None:
-    assert fit(entry("x", "การรู้จำเสียงพูด"), terms("เสียง"))
-    assert fit(entry("x", "日本語の音声認識"), terms("音声"))
+    assert search([entry("x", "การรู้จำเสียงพูด")], Question("เสียง")).entries
+    assert search([entry("x", "日本語の音声認識")], Question("音声")).entries
 
 
 def test_a_name_counts_more_than_a_title_and_a_title_more_than_a_tag() -> None:
@@ -78,3 +83,71 @@ def test_facets_count_what_would_be_found_with_each_value() -> None:
 def test_a_long_text_is_cut_and_an_empty_shelf_is_empty() -> None:
     assert names("speech " * 10_000) == ["sheng-speech"]
     assert search([], Question("x")).entries == []
+
+
+# A catalogue, against the same said in the plainest way
+
+WORDS = ("speech", "speeches", "語音", "語", "coast", "co")
+ENTRIES = st.builds(
+    lambda name, title, tags, language, likes, owner, license_: entry(
+        name, title, tags, owner, languages=(language,), license=license_, likes=likes
+    ),
+    st.sampled_from(["speech", "coast-words", "corpus", "a", "b"]),
+    st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join),
+    st.lists(st.sampled_from(WORDS), max_size=2).map(tuple),
+    st.sampled_from(["sw", "zh"]),
+    st.integers(0, 3),
+    st.sampled_from([KE, BR]),
+    st.sampled_from(["mit", "apache-2.0"]),
+)
+MEASURES = st.none() | st.builds(
+    Measure, st.integers(0, 10**12), st.just(0), st.sampled_from([None, 1]), st.just(("gguf",)), st.none() | st.integers(0, 10**12)
+)
+LINES = st.lists(st.builds(Line, ENTRIES, MEASURES, st.sampled_from(["", "KE"])), max_size=8, unique_by=lambda line: line.entry.id)
+
+
+def plainly(lines: list[Line], text: str, facets: dict[str, str]) -> tuple[set[str], dict[str, Counter[str]]]:
+    """What fits, and what each facet counts, one entry after another."""
+    fits = [line for line in lines if all(any(word.startswith(term) or (term == "語" and term in word) for word in line.entry.words)
+                                          for term in terms(text))]  # fmt: skip
+    values = [(line, set(line.values())) for line in fits]
+    counts = {name: Counter[str]() for name in FACETS}
+    for _, has in values:
+        missed = {name for name, value in facets.items() if (name, value) not in has}
+        for name, value in has:
+            if name in counts and missed <= {name}:
+                counts[name][value] += 1
+    return {line.entry.id.owner + line.entry.id.name for line, has in values if set(facets.items()) <= has}, counts
+
+
+TEXTS = st.sampled_from(["", "speech", "語", "co speech", "words"])
+NARROWED = st.sampled_from(
+    [{}, {"language": "sw"}, {"member": KE}, {"license": "mit", "country": "KE"}, {"parameters": "1B"}, {"openness": "none"}]
+)
+
+
+@settings(max_examples=40)
+@given(LINES, LINES, TEXTS, NARROWED)
+def test_a_catalogue_finds_what_is_found_one_by_one(
+    before: list[Line], lines: list[Line], text: str, facets: dict[str, str]
+) -> None:
+    first = Catalogue().follow(before)
+    found = first.follow(lines).search(Question(text, facets))
+    names, counts = plainly(lines, text, facets)
+    assert {each.id.owner + each.id.name for each in found.entries} == names
+    assert {name: Counter(dict(values)) for name, values in found.counts.items()} == counts
+    again = first.search(Question(text, facets))
+    assert {each.id.owner + each.id.name for each in again.entries} == plainly(before, text, facets)[0]
+
+
+@settings(max_examples=20)
+@given(LINES)
+def test_a_catalogue_of_the_same_is_the_same_and_one_more_is_joined(lines: list[Line]) -> None:
+    found = Catalogue().follow(lines)
+    assert found.follow(list(reversed(lines))) is found
+    more = Line(entry("mine", private=True))
+    assert {line.entry.id for line in found.joined([more]).lines(found.joined([more]).all)} == {
+        more.entry.id,
+        *(line.entry.id for line in lines),
+    }
+    assert found.follow([]).all == 0

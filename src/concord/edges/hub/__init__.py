@@ -13,12 +13,13 @@ from starlette.routing import BaseRoute
 from concord.edges.hub.asking import Hub
 from concord.edges.hub.door import Door, asked
 from concord.edges.hub.failures import STATUS, tell
+from concord.measuring import Measures
 from concord.node import Node
 from concord.shelf import Courier
 
 __all__ = ["STATUS", "asked", "routes", "tell"]
 
 
-def routes(node: Node, courier: Courier | None = None) -> Sequence[BaseRoute]:
+def routes(node: Node, courier: Courier | None = None, measures: Measures | None = None) -> Sequence[BaseRoute]:
     """The door as one route. Files that are not here are brought by the courier, if there is one."""
-    return [Door(Hub(node, courier))]
+    return [Door(Hub(node, courier, measures))]

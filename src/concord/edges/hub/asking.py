@@ -1,6 +1,6 @@
 """What is asked at the Hub door: by whom, of which repo and revision, and under which address this node was reached."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from concord.edges.hub.tickets import Turns
 from concord.errors import MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
+from concord.measuring import Measures
 from concord.node import Node
 from concord.passports import Passports
 from concord.pillars.commons import Repo, RepoId, Revision
@@ -31,9 +32,10 @@ Shape = TypeVar("Shape")
 class Hub:
     """A node as the Hub door has it."""
 
-    def __init__(self, node: Node, courier: Courier | None = None) -> None:
+    def __init__(self, node: Node, courier: Courier | None = None, measures: Measures | None = None) -> None:
         self.node = node
         self.shelf = Shelf(node, courier)
+        self.measures = measures or Measures(self.shelf)
         self.content = self.shelf.content
         self.passports = Passports(self.shelf)
         self.outlines = Outlines()
@@ -43,6 +45,11 @@ class Hub:
         """The first half of the ids of a member's repos."""
         seat = self.node.roster().seats.get(origin)
         return seat.id if seat else label(origin)
+
+    def namer(self) -> Callable[[RepoId], str]:
+        """What clients write, for many repos: by a roster that is computed once."""
+        seats = self.node.roster().seats
+        return lambda repo: f"{seats[repo.owner].id if repo.owner in seats else label(repo.owner)}/{repo.name}"
 
     def name(self, repo: RepoId) -> str:
         """The id of a repo, as clients write it."""

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from concord.edges import bodies
-from concord.edges.hub import cas, commits, files, lfs, people, refs, repos, search, talk
+from concord.edges.hub import cas, commits, copies, files, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
 from concord.edges.hub.failures import AbsentError, NoRepoError, one_line
 from concord.pillars.commons.records import KINDS
@@ -44,9 +44,13 @@ class Operation:
         object.__setattr__(self, "pattern", re.compile(spelled + r"\Z"))
 
 
-def not_here(_: Ask) -> Response:
-    """What the Hub has and Concord does not."""
-    raise AbsentError("Concord does not have this part of the Hub")
+def not_here(words: str = "Concord does not have this part of the Hub") -> Handler:
+    """What the Hub has and Concord does not: why, or what to do in its place."""
+
+    def absent(_: Ask) -> Response:
+        raise AbsentError(words)
+
+    return absent
 
 
 def no_git(ask: Ask) -> Response:
@@ -74,6 +78,34 @@ def nothing(_: Ask) -> Response:
     return Response(status_code=204)
 
 
+_RUNS = "spaces are kept here as code, and do not run"
+_SERVES = "no node of Concord runs models for others"
+UNSAID = (
+    "what a commit put can be asked for by the commit's name for good, and a log is not rewritten. Delete the repo to take all "
+    "of it out of the commons (its bytes are cleared away then), or squash its history to let a branch begin anew without the file"
+)
+SAID = "what was said in a discussion stands in a log, and is neither edited nor hidden: say what is to be said in another comment"
+PICTURES = "pictures are files of a repo here: commit them there, and name them in your words"
+OF_SPACES = {
+    "semantic-search": "spaces are found by words here: GET /api/spaces?search=",
+    "templates": "there are no templates of spaces here",
+    "hardware": _RUNS,
+    "zero-gpu/quota": _RUNS,
+}
+ABSENT = {  # what the Hub has besides, by the beginning of its address, and what is to be said of it
+    **dict.fromkeys(("jobs", "scheduled-jobs"), "no node of Concord runs jobs"),
+    "buckets": "Concord has no buckets: files belong to repos",
+    "collections": "members gather repos in communities here: /commons/communities, for programs /api/v1/commons/communities",
+    **dict.fromkeys(("papers", "daily_papers"), "Concord keeps no list of papers: a card names them"),
+    "settings": "there are no webhooks or other settings by program here: what is yours to set is on your page, /account",
+    "kernels": "Concord has models, datasets and spaces, and no kernels",
+    **dict.fromkeys(("inference", "inference-providers", "partners"), _SERVES),
+    "spaces": _RUNS,
+    **dict.fromkeys(("models", "datasets"), "Concord does not have this part of the Hub"),
+    **dict.fromkeys(("users", "organizations"), "nobody follows anybody here"),
+    "resource-groups": "there are no groups of repos within a member here",
+}
+
 _REPO = "/api/{type}/{ns}/{name}"
 _PAGE = ("/{ns}/{name}", "/{type}/{ns}/{name}")
 
@@ -83,6 +115,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/users/{user}/likes", people.likes),
     Operation("GET", "/api/users/{user}/overview", people.overview),
     Operation("GET", "/api/organizations/{user}/overview", people.organization),
+    Operation("GET", "/api/organizations/{user}/members", people.members),
+    Operation("GET", "/api/organizations/{user}/settings/repositories", people.storage),
+    Operation("GET", "/api/settings/repositories", people.storage),
     Operation("POST", "/api/telemetry/{rest*}", nothing),
     Operation("GET", "/api/telemetry/{rest*}", nothing),
     Operation("POST", "/api/validate-yaml", commits.validate),
@@ -90,12 +125,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/api/repos/create", repos.create),
     Operation("DELETE", "/api/repos/delete", repos.delete),
     Operation("POST", "/api/repos/move", repos.move),
+    *(Operation("GET", f"/api/spaces/{what}", not_here(words)) for what, words in OF_SPACES.items()),
     Operation("GET", "/api/models-tags-by-type", search.tags),
     Operation("GET", "/api/datasets-tags-by-type", search.tags),
     Operation("GET", "/api/{type}", search.listing),
     Operation("PUT", f"{_REPO}/settings", repos.settings),
     Operation("GET", f"{_REPO}/auth-check", repos.auth_check),
     Operation("GET", f"{_REPO}/auth-check/write", repos.auth_check_write),
+    Operation("POST", f"{_REPO}/duplicate", copies.duplicate),
     Operation("POST", f"{_REPO}/like", repos.like),
     Operation("DELETE", f"{_REPO}/like", repos.unlike),
     Operation("GET", f"{_REPO}/likers", repos.likers),
@@ -129,6 +166,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/lfs/upload/{ticket}", lfs.complete),
     Operation("GET", "/lfs/download/{ticket}", lfs.download),
     Operation("POST", f"{_REPO}/lfs-files/duplicate", lfs.duplicate),
+    Operation("GET", f"{_REPO}/lfs-files", copies.large_files),
+    Operation("POST", f"{_REPO}/lfs-files/batch", not_here(UNSAID)),
+    Operation("DELETE", f"{_REPO}/lfs-files/{{sha}}", not_here(UNSAID)),
     # Chunk by chunk
     Operation("GET", f"{_REPO}/xet-read-token/{{rev}}", cas.read_token),
     Operation("GET", f"{_REPO}/xet-write-token/{{rev}}", cas.write_token),
@@ -144,6 +184,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{_REPO}/discussions", talk.begin),
     Operation("GET", f"{_REPO}/discussions/{{number}}", talk.details),
     Operation("POST", f"{_REPO}/discussions/{{number}}/comment", talk.comment),
+    *(Operation("POST", f"{_REPO}/discussions/{{number}}/comment/{{id}}/{what}", not_here(SAID)) for what in ("edit", "hide")),
     Operation("POST", f"{_REPO}/discussions/{{number}}/status", talk.status),
     Operation("POST", f"{_REPO}/discussions/{{number}}/title", talk.title),
     Operation("POST", f"{_REPO}/discussions/{{number}}/merge", talk.merge),
@@ -155,12 +196,12 @@ OPERATIONS: tuple[Operation, ...] = (
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("commits", "commit", "preupload")),
     # What the Hub has besides
     *(Operation("GET", f"{kind}/{{owner}}/{{repo}}/info/refs", no_git) for kind in ("", "/{type}")),  # git, of any repo
+    Operation("GET", "/papers/{paper}.md", not_here(ABSENT["papers"])),
+    Operation("GET POST", "/buckets/{rest*}", not_here(ABSENT["buckets"])),
+    Operation("POST", "/uploads", not_here(PICTURES)),
     *(
-        Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here)
-        for what in (
-            *("jobs", "scheduled-jobs", "buckets", "collections", "papers", "daily_papers", "settings", "kernels", "inference"),
-            *("inference-providers", "partners", "spaces", "models", "datasets", "users", "organizations", "resource-groups"),
-        )
+        Operation("GET POST PUT PATCH DELETE", f"/api/{what}{rest}", not_here(words))
+        for what, words in ABSENT.items()
         for rest in ("", "/{rest*}")
     ),
 )

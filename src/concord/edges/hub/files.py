@@ -44,7 +44,7 @@ def tree(ask: Ask) -> Response:
     if found is None:
         raise NoEntryError(f"{ask.hub.name(repo.id)} has no folder {folder[:200]!r}", revision.oid)
     expand = ask.flag("expand")
-    part, headers = page(ask, found, PAGE_EXPANDED if expand else PAGE)
+    part, headers = page(ask, found, PAGE_EXPANDED if expand else PAGE, lambda each: (each.path,))
     return answer(_told(ask, repo, revision, part, expand=expand), headers=headers)
 
 

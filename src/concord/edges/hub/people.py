@@ -1,15 +1,22 @@
 """Who asks, and what members and their people are told to be."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from concord.edges import access
 from concord.edges.hub.asking import Ask, answer
+from concord.edges.hub.paging import page
 from concord.edges.hub.shapes import when
-from concord.errors import MissingError
+from concord.errors import MissingError, RefusedError
 from concord.ledger.pillar import Role
 from concord.pillars.commons import Repo
+from concord.pillars.commons import view as commons_view
+from concord.pillars.commons.search import Line
 from concord.private.people import Speaker
 from concord.reading import resolve
+
+PAGE = 1000
 
 
 def whoami(ask: Ask) -> Response:
@@ -63,6 +70,45 @@ def overview(ask: Ask) -> Response:
 def organization(ask: Ask) -> Response:
     """The same."""
     return overview(ask)
+
+
+def members(ask: Ask) -> Response:
+    """The people of a member who took part in public. Who else there is, is told to nobody."""
+    origin = resolve(ask.hub.node, ask.words["user"])
+    with ask.hub.node.reading() as db:
+        names = commons_view.people(db, origin)
+    part, headers = page(ask, names, PAGE, lambda name: (name,))
+    return answer([_person(ask.hub.person(origin, name)) for name in part], headers=headers)
+
+
+def storage(ask: Ask) -> Response:
+    """The repos of the asker's member, and how many bytes each has at its head."""
+    speaker = ask.speaker()
+    if "user" in ask.words and resolve(ask.hub.node, ask.words["user"]) != speaker.origin:
+        raise RefusedError(f"what repos take up is told to their own member, and you are of {ask.hub.namespace(speaker.origin)}")
+    catalogue, _ = ask.hub.measures.catalogue(speaker)
+    mine = sorted(catalogue.lines(catalogue.having("member", speaker.origin)), key=_place)
+    total = sum(_size(line) for line in mine) or 1
+    part, headers = page(ask, mine, PAGE, _place)
+    return answer([_stored(ask, line, total) for line in part], headers=headers)
+
+
+def _stored(ask: Ask, line: Line, total: int) -> dict[str, Any]:
+    told = {"id": ask.hub.name(line.entry.id), "type": line.entry.id.kind, "updatedAt": when(line.entry.changed)}
+    visible = "private" if line.entry.private else "public"
+    return told | {"visibility": visible, "storage": _size(line), "storagePercent": round(_size(line) / total, 4)}
+
+
+def _place(line: Line) -> tuple[str, str]:
+    return line.entry.id.kind, line.entry.id.name
+
+
+def _size(line: Line) -> int:
+    return line.measure.size if line.measure else 0
+
+
+def _person(name: str) -> dict[str, Any]:
+    return {"user": name, "fullname": name, "type": "user", "avatarUrl": "", "isPro": False}
 
 
 def _seen(ask: Ask, asker: Speaker | None) -> list[Repo]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.failures import NoRevisionError, TakenError
-from concord.edges.hub.paging import page
+from concord.edges.hub.paging import after, following, limit
 from concord.edges.hub.shapes import when
 from concord.errors import MalformedError, RefusedError
 from concord.pillars.commons import Repo, Revision
@@ -100,9 +100,11 @@ def delete_tag(ask: Ask) -> Response:
 def history(ask: Ask) -> Response:
     """The commits up to a revision, the newest first."""
     repo = ask.repo(ask.asker())
-    revision = ask.revision(repo)
-    found, headers = page(ask, repo.history(revision), COMMITS_PAGE)
-    return answer([_commit(ask, each) for each in found], headers=headers)
+    last = after(ask)
+    found = repo.history(ask.revision(repo)) if last is None else repo.history(ask.revision(repo, str(last[0])))[1:]
+    part = found[: limit(ask, COMMITS_PAGE)]
+    headers = following(ask, (part[-1].oid,)) if len(part) < len(found) else {}
+    return answer([_commit(ask, each) for each in part], headers=headers)
 
 
 def squash(ask: Ask) -> Response:

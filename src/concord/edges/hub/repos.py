@@ -1,17 +1,20 @@
 """Repos themselves: made, renamed, set, taken away, told of, liked, and given to those who ask."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.responses import Response
 
-from concord.edges.hub import weights
+from concord.edges.hub import properties
 from concord.edges.hub.asking import Ask, answer
 from concord.edges.hub.failures import AbsentError, TakenError
-from concord.edges.hub.shapes import brief, front_matter, head, ordered, sibling, when
+from concord.edges.hub.properties import Files
+from concord.edges.hub.shapes import brief, ordered, sibling, when
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.pillars.commons import Repo, RepoId, attributes
-from concord.pillars.commons.records import Gate, Kind
+from concord.pillars.commons.measure import Measure, formats
+from concord.pillars.commons.records import KINDS, Gate, Kind
+from concord.pillars.commons.search import Entry, Line
 from concord.private import gates, people
 from concord.private.people import Speaker
 from concord.reading import resolve
@@ -25,7 +28,7 @@ class Wanted(msgspec.Struct):
 
     name: str
     organization: str | None = None
-    type: Kind | None = "model"
+    type: str | None = "model"
     private: bool | None = None
     visibility: str | None = None
 
@@ -35,7 +38,7 @@ class Moved(msgspec.Struct, rename="camel"):
 
     from_repo: str
     to_repo: str
-    type: Kind | None = "model"
+    type: str | None = "model"
 
 
 class Set(msgspec.Struct):
@@ -62,7 +65,7 @@ def create(ask: Ask) -> Response:
     target = _target(ask, speaker, wanted)
     if target.owner != speaker.origin:
         raise RefusedError(f"you open repos of {ask.hub.namespace(speaker.origin)}, and not of {wanted.name.rpartition('/')[0]}")
-    private = _private(wanted.private, wanted.visibility)
+    private = private_or_public(wanted.private, wanted.visibility)
     try:
         repo = ask.hub.shelf.open(speaker, target.kind, target.name, private=bool(private))
     except RefusedError as e:
@@ -86,7 +89,7 @@ def delete(ask: Ask) -> Response:
 def move(ask: Ask) -> Response:
     """Give a repo another name."""
     speaker, wanted = ask.publisher(), ask.json(Moved)
-    repo = ask.named(wanted.type or "model", wanted.from_repo, speaker)
+    repo = ask.named(_kind(wanted.type), wanted.from_repo, speaker)
     namespace, _, name = wanted.to_repo.rpartition("/")
     if namespace and resolve(ask.hub.node, namespace) != repo.id.owner:
         raise RefusedError("a repo stays with its member: what was said of it stands in that member's log")
@@ -100,7 +103,7 @@ def settings(ask: Ask) -> Response:
     """Set how a repo may be had. One that is private can be published, and never the other way round."""
     speaker, repo = ask.own()
     wanted = ask.json(Set)
-    private = _private(wanted.private, wanted.visibility)
+    private = private_or_public(wanted.private, wanted.visibility)
     if private is True and not repo.private:
         raise RefusedError("what was said in public stays public: open a private repo instead, or delete this one")
     if private is False:
@@ -114,21 +117,24 @@ def settings(ask: Ask) -> Response:
 
 
 def info(ask: Ask) -> Response:
-    """What there is to know of a repo at one revision."""
+    """What there is to know of a repo at one revision, or what is asked for of it."""
     asker = ask.asker()
     repo = ask.repo(asker)
-    revision = ask.revision(repo) if "rev" in ask.words else head(repo)
-    told = brief(ask.hub, repo, revision)
-    tree = ask.hub.shelf.tree(repo, revision) if revision else {}
-    told["cardData"] = front_matter(ask.hub, repo, tree)
-    told["siblings"] = [sibling(file, blobs=ask.flag("blobs")) for file in ordered(tree)]
-    told["xetEnabled"] = True
-    told["usedStorage"] = sum(file.size for file in tree.values())
-    if repo.id.kind == "model":
-        told |= weights.described(ask.hub.shelf, repo, tree)
+    names = properties.wanted(ask, repo.id.kind)
+    revision = ask.revision(repo) if "rev" in ask.words else repo.head()
+    files, name = Files(ask.hub, repo, revision), ask.hub.name(repo.id)
+    measure = Measure(0, 0, None, formats(files.tree, repo.id.kind))
+    line = Line(Entry.of(repo, revision), measure)
+    headers = ask.provenance(revision) if revision else {}
+    if names:
+        catalogue, _ = ask.hub.measures.catalogue(asker)
+        return answer(properties.expanded(line, name, names, catalogue, ask.hub.namer(), files), headers=headers)
+    told = brief(line, name) | {"cardData": files.front, "xetEnabled": True, "usedStorage": files.tell("usedStorage")}
+    told["siblings"] = [sibling(file, blobs=ask.flag("blobs")) for file in ordered(files.tree)]
+    told |= files.described
     if ask.flag("securityStatus"):
         told["securityRepoStatus"] = {"scansDone": False, "filesWithIssues": []}
-    return answer(chosen(told, ask.several("expand")), headers=ask.provenance(revision) if revision else {})
+    return answer(told, headers=headers)
 
 
 def croissant(ask: Ask) -> Response:
@@ -138,13 +144,6 @@ def croissant(ask: Ask) -> Response:
     repo = ask.served(asker, repo)
     body = ask.hub.passports.export("croissant", repo, ask.revision(repo), asker, ask.base)
     return Response(body, headers=ask.provenance(ask.revision(repo)), media_type="application/ld+json")
-
-
-def chosen(told: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """What was asked for of what there is to tell; all of it if nothing was named."""
-    if not names:
-        return told
-    return {name: told[name] for name in ("_id", "id", "modelId", *names) if name in told}
 
 
 def auth_check(ask: Ask) -> Response:
@@ -262,10 +261,18 @@ def _target(ask: Ask, speaker: Speaker, wanted: Wanted) -> RepoId:
     namespace, _, name = wanted.name.rpartition("/")
     namespace = wanted.organization or namespace
     owner = resolve(ask.hub.node, namespace) if namespace else speaker.origin
-    return RepoId(owner=owner, kind=wanted.type or "model", name=name)
+    return RepoId(owner=owner, kind=_kind(wanted.type), name=name)
 
 
-def _private(private: bool | None, visibility: str | None) -> bool | None:  # noqa: FBT001  as clients write it
+def _kind(name: str | None) -> Kind:
+    """The kind of repo that a client names. AbsentError for one that the Hub has and Concord has not."""
+    found = next((kind for kind in KINDS.values() if kind == (name or "model")), None)
+    if found is None:
+        raise AbsentError(f"there are no repos of the type {str(name)[:50]!r} here; there are models, datasets and spaces")
+    return found
+
+
+def private_or_public(private: bool | None, visibility: str | None) -> bool | None:  # noqa: FBT001  as clients write it
     """Whether a repo is to be private, from the two ways in which clients say it; None if they do not."""
     match visibility:
         case "private":

@@ -10,8 +10,11 @@ from typing import Any
 
 from concord.edges.hub.asking import Hub
 from concord.errors import ConcordError
-from concord.pillars.commons import Card, File, Repo, Revision
+from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.card import MATTER_MAX, matter
+from concord.pillars.commons.labels import claimed
+from concord.pillars.commons.repo import oid
+from concord.pillars.commons.search import Line
 from concord.pillars.commons.tree import git_oid, pointer
 
 LATEST = 253_402_300_799  # POSIX seconds: the end of the year 9999, beyond which clients read no date
@@ -57,44 +60,38 @@ def sibling(file: File, *, blobs: bool) -> dict[str, Any]:
     return told
 
 
-def head(repo: Repo) -> Revision | None:
-    """The revision that a repo is known by: of main, or of its first branch."""
-    leaf = repo.branches.get("main") or next(iter(repo.branches.values()), None)
-    return repo.revisions[leaf] if leaf else None
-
-
-def tags(card: Card) -> list[str]:
-    """What a repo is found by."""
-    found = [*card.tags, *card.languages]
-    found += [word for word in (card.library, card.task) if word]
-    found += [f"license:{card.license}"] if card.license else []
-    found += [f"base_model:{name}" for name in card.base]
-    found += [f"dataset:{name}" for name in card.datasets]
-    return list(dict.fromkeys(found))
-
-
-def brief(hub: Hub, repo: Repo, revision: Revision | None) -> dict[str, Any]:
-    """A repo in a list."""
-    card = revision.commit.card if revision else Card()
+def brief(line: Line, name: str) -> dict[str, Any]:
+    """A repo in a list, which clients call `name`."""
+    entry = line.entry
     told: dict[str, Any] = {
-        "_id": repo.root[:24],
-        "id": hub.name(repo.id),
-        "author": hub.namespace(repo.id.owner),
-        "sha": revision.oid if revision else None,
-        "lastModified": when(revision.commit.at if revision else repo.changed),
-        "createdAt": when(repo.opened),
-        "private": repo.private,
-        "gated": False if repo.gate == "open" else repo.gate,
+        "_id": entry.root[:24],
+        "id": name,
+        "author": name.partition("/")[0],
+        "sha": oid(entry.leaf) or None,
+        "lastModified": when(entry.changed),
+        "createdAt": when(entry.opened),
+        "private": entry.private,
+        "gated": False if entry.gate == "open" else entry.gate,
         "disabled": False,
         "downloads": 0,
-        "likes": len(repo.likes),
+        "likes": entry.likes,
         "trendingScore": 0,
-        "tags": tags(card),
+        "tags": line.labels(),
     }
-    if repo.id.kind == "model":
-        told["modelId"] = told["id"]
-        told |= {name: value for name, value in (("pipeline_tag", card.task), ("library_name", card.library)) if value}
-    return told
+    return told | _of_kind(line, name)
+
+
+def _of_kind(line: Line, name: str) -> dict[str, Any]:
+    card = line.entry.card
+    match line.entry.id.kind:
+        case "model":
+            named = (("pipeline_tag", card.task), ("library_name", card.library))
+            return {"modelId": name} | {field: value for field, value in named if value}
+        case "space":
+            sdk = claimed(card, "sdk")
+            return {"models": claimed(card, "models"), "datasets": card.datasets, **({"sdk": sdk[0]} if sdk else {})}
+        case "dataset":
+            return {}
 
 
 def front_matter(hub: Hub, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:

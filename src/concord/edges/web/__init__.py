@@ -70,9 +70,10 @@ class _Maker:
         return Route(path, handle, methods=["POST"])
 
 
-def routes(node: Node, courier: Courier | None = None) -> list[Route]:
+def routes(node: Node, courier: Courier | None = None, measures: Measures | None = None) -> list[Route]:
     """All pages, in the order in which they are tried. Files that are not here are brought by the courier, if there is one."""
     shelf = Shelf(node, courier)
+    measured = measures or Measures(shelf)
     make = _Maker(node, shelf)
     reads, shows, writes, takes = make.reads, make.shows, make.writes, make.takes
     pages = [
@@ -87,7 +88,7 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
         reads("/records/{member}/{index}", records.one),
         reads("/leaf/{leaf}", records.by_leaf),
         reads("/blobs/{digest}", records.blob),
-        *_commons(shelf, shows, takes),
+        *_commons(shelf, measured, shows, takes),
         reads("/peers", peers.show),
         reads("/sign-in", account.ask),
         writes("/sign-in", account.by_password),
@@ -112,10 +113,9 @@ def routes(node: Node, courier: Courier | None = None) -> list[Route]:
     return [*pages, *(hub_addresses.Leading(path, lead, own) for path in hub_addresses.PATHS)]
 
 
-def _commons(shelf: Shelf, shows: Callable[..., Route], takes: Callable[..., Route]) -> list[Route]:
+def _commons(shelf: Shelf, measures: Measures, shows: Callable[..., Route], takes: Callable[..., Route]) -> list[Route]:
     """The pages of repos and communities, likewise in order; `shows` and `takes` make a route that reads, and one that writes."""
     shared = Passports(shelf)
-    measures = Measures(shelf)
     repo, community = "/commons/{kinds}/{member}/{name}", "/commons/communities/{member}/{community}"
     return [
         shows("/commons", lambda page, shelf: commons.search_page(page, shelf, measures)),

@@ -15,9 +15,9 @@ from concord.edges.web.page import Page
 from concord.errors import ConcordError, MalformedError
 from concord.ledger.pillar import Role
 from concord.measuring import Measures
-from concord.pillars.commons.measure import LARGEST, MEMORIES, SIZES, Measure
+from concord.pillars.commons.measure import LARGEST, MEMORIES, PARAMETERS, SIZES, Measure
 from concord.pillars.commons.records import PLURALS, Kind, RepoId
-from concord.pillars.commons.search import FACETS, LADDERS, SORTS, Entry, Question, search
+from concord.pillars.commons.search import FACETS, LADDERS, SORTS, Entry, Question
 from concord.shelf import Shelf
 
 PER_PAGE = 25
@@ -37,21 +37,20 @@ class Choice(NamedTuple):
     bar: int | None
 
 
-def search_page(page: Page, shelf: Shelf, measures: Measures) -> Response:
+def search_page(page: Page, _shelf: Shelf, measures: Measures) -> Response:
     """The repos that fit, with what each further choice would leave."""
     params = page.request.query_params
     asked = {name: params.get(name, "") for name in ("q", *FACETS, "sort")}
     question = Question(asked["q"], {name: _meant(page, name, asked[name]) for name in FACETS}, asked["sort"])
-    everything = shelf.catalogue(page.speaker)
-    measured, unmeasured = measures.of(everything)
-    found = search(everything, question, {seat.origin: seat.country for seat in page.roster.seats.values()}, measured)
+    catalogue, unmeasured = measures.catalogue(page.speaker)
+    found, (measured, _) = catalogue.search(question), measures.of([])
     shown, more = page.part(found.entries, PER_PAGE)
     chosen = {name: value for name, value in asked.items() if value}
     return page.render(
         "commons.html",
         rows=[row(page, entry, measured.get(entry.leaf)) for entry in shown],
         count=len(found.entries),
-        total=len(everything),
+        total=catalogue.all.bit_count(),
         unmeasured=unmeasured,
         chosen_words={name: _words(page, name, question.facets[name]) for name in FACETS if asked[name]},
         more=urlencode(chosen | {"start": more}) if more else "",
@@ -164,6 +163,7 @@ def _words(page: Page, name: str, value: str) -> str:
         "language": page.tongue,
         "openness": lambda value: page.word("openness", OPENNESS_WORDS.get(value, value)),
         "memory": partial(_ladder, page, MEMORIES, "%s"),
+        "parameters": partial(_parameters, page),
         "size": partial(_ladder, page, SIZES, "up to %s"),
     }
     return tellers[name](value) if name in tellers else value
@@ -174,3 +174,10 @@ def _ladder(page: Page, ends: Mapping[str, int], words: str, value: str) -> str:
     if value == LARGEST:
         return page.text("more than %s") % page.size(max(ends.values()))
     return page.text(words) % page.size(ends[value]) if value in ends else value
+
+
+def _parameters(page: Page, value: str) -> str:
+    """A class of how many parameters there are."""
+    if value == LARGEST:
+        return page.text("more than %s") % list(PARAMETERS)[-1]
+    return page.text("up to %s") % value if value in PARAMETERS else value

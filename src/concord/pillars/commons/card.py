@@ -6,6 +6,11 @@
 >>> matter(b"No front matter")
 {}
 
+What clients narrow lists of datasets and spaces by, besides, becomes tags, as on the Hub (`task_categories:translation`).
+
+>>> card(b"---\\ntask_categories: [translation]\\nsize_categories: 1K<n<10K\\n---\\n").tags
+('task_categories:translation', 'size_categories:1K<n<10K')
+
 Anybody can write one, so it is read with a limit, without YAML's references (a file of a kilobyte could unfold to gigabytes),
 and without its types beyond JSON's. What is not as expected is left out of the card, and named by `faults`.
 """
@@ -26,6 +31,12 @@ DEPTH_MAX = 20
 _FENCE = b"---"
 _RELATION = "base_model_relation"
 _LISTS = (("languages", "language", 200), ("tags", "tags", 100), ("base", "base_model", 20), ("datasets", "datasets", 100))
+# What becomes tags with the name before them: of datasets, and of spaces (`models`, `sdk`).
+CLAIMS = (
+    *("task_categories", "task_ids", "size_categories", "multilinguality", "language_creators", "annotations_creators"),
+    *("source_datasets", "models", "sdk"),
+)
+_TAGS_MAX = 100
 _LINES = (
     ("license", "license", 100),
     ("task", "pipeline_tag", 100),
@@ -66,6 +77,8 @@ def card(readme: bytes) -> Card:
     found: dict[str, Any] = {field: _line(said.get(name), most) for field, name, most in _LINES}
     found["relation"] = said.get(_RELATION) if _is_relation(said.get(_RELATION)) else ""
     found |= {field: tuple(_entries(said.get(name), field))[:most] for field, name, most in _LISTS}
+    found["tags"] = (*found["tags"], *_claims(said))[:_TAGS_MAX]
+    found["task"] = found["task"] or next(_entries(said.get(CLAIMS[0]), "tags"), "")
     return Card(**found)
 
 
@@ -83,13 +96,17 @@ def body(readme: bytes) -> bytes:
 
 def faults(said: Mapping[str, Any]) -> list[str]:
     """What is wrong with front matter that could be read, a sentence each: what of it the card leaves out, and why."""
-    found = [f"{name} is a list or a word of at most 100 characters" for _, name, _ in _LISTS if not _is_list(said.get(name))]
+    lists = (*(name for _, name, _ in _LISTS), *CLAIMS)
+    found = [f"{name} is a list or a word of at most 100 characters" for name in lists if not _is_list(said.get(name))]
     found += [f"{name} is one line of at most {most} characters" for _, name, most in _LINES if _lost(said.get(name), most)]
     for field, name, most in _LISTS:
         given = _given(said.get(name))
         left = [each for each in given if not list(_entries([each], field))]
         found += [f"{name}: {_quoted(left)} left out: {_WHY[field == 'languages']}"] if left else []
         found += [f"{name} has {len(given)} entries, and {most} are read"] if len(given) > most else []
+    for name in CLAIMS:
+        left = [each for each in _given(said.get(name)) if not list(_entries([f"{name}:{each}"], "tags"))]
+        found += [f"{name}: {_quoted(left)} left out: {_WHY[0]}"] if left else []
     if not _is_relation(said.get(_RELATION, "")):
         found.append(f"{_RELATION} is one of {', '.join(get_args(Relation)[1:])}")
     return found
@@ -148,6 +165,11 @@ def _is_list(value: Any) -> bool:
 
 def _is_relation(value: Any) -> bool:
     return isinstance(value, str) and value in get_args(Relation)
+
+
+def _claims(said: Mapping[str, Any]) -> Iterator[str]:
+    for name in CLAIMS:
+        yield from _entries([f"{name}:{each}" for each in _given(said.get(name))], "tags")
 
 
 def _entries(value: Any, field: str) -> Iterator[str]:

@@ -69,7 +69,7 @@ def issue(card: Card, tree: Tree, read: Read) -> Passport:
         licence=known,
         openness=openness.classify(card, tree, known),
         formats=_formats(tree),
-        parameters=_parameters(tree, read),
+        parameters=parameters(tree, read),
         size=sum(file.size for file in tree.values()),
         training=tuple(training.stated(front, _results(tree, read))),
         weights=openness.weights(tree),
@@ -102,7 +102,8 @@ def _formats(tree: Tree) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _parameters(tree: Tree, read: Read) -> Parameters | None:
+def parameters(tree: Tree, read: Read) -> Parameters | None:
+    """How many parameters the safetensors files of a tree have, as their headers say; None if there are no such files."""
     weights = [file for path, file in sorted(tree.items()) if path.endswith(".safetensors") and "checkpoint" not in path]
     if not weights:
         return None

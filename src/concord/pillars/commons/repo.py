@@ -126,6 +126,11 @@ class Repo:
         own = [each for each in found if not each.commit.ref.startswith(_PULLS)]
         return next((some[0].leaf for some in (own, found) if len(some) == 1), None)
 
+    def head(self) -> Revision | None:
+        """The revision that a repo is known by: of main, or of its first branch."""
+        leaf = self.branches.get(MAIN) or next(iter(self.branches.values()), None)
+        return self.revisions[leaf] if leaf else None
+
     def history(self, revision: Revision) -> list[Revision]:
         """`revision` and all before it, newest first."""
         found = [revision]

@@ -10,7 +10,22 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import Column, ColumnElement, Connection, Index, Integer, MetaData, String, Subquery, and_, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 
 from concord.errors import ForgedError
 from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
@@ -23,6 +38,7 @@ from concord.pillars.commons.records import (
     Community,
     Configure,
     Discussion,
+    Gate,
     Like,
     Move,
     Open,
@@ -37,6 +53,7 @@ from concord.pillars.commons.tree import check_path
 TABLES = MetaData()
 NAMING = ("open", "close", "move")  # what says which repos there are, and under which names
 AT_ONCE = 500  # leaf hashes in one question to the database
+_LINES = ("license", "task", "library", "title", "relation")  # what is one line, in a card
 _LISTS = {"tag": "tags", "language": "languages", "base": "base", "dataset": "datasets"}  # what is a facet, in a card
 
 
@@ -65,6 +82,7 @@ commit = table(
     _text("name"),
     _text("ref"),
     _text("leaf"),
+    _text("parent"),
     _text("person"),
     Column("at", Integer, nullable=False),
     _text("license"),
@@ -136,8 +154,12 @@ def _said(stamp: Stamp, record: Record, repo: RepoId | None, to: str = "", discu
     return row(said, what=what, owner=owner, kind=kind, name=name, to=to, leaf=stamp.leaf, discussion=discussion, at=record.at)
 
 
-def on_own(stamp: Stamp, record: Open | Configure | Close | Point) -> Iterator[Row]:
+def on_own(stamp: Stamp, record: Open | Close | Point) -> Iterator[Row]:
     yield _said(stamp, record, RepoId(owner=stamp.origin, kind=record.kind, name=record.name))
+
+
+def on_configure(stamp: Stamp, record: Configure) -> Iterator[Row]:
+    yield _said(stamp, record, RepoId(owner=stamp.origin, kind=record.kind, name=record.name), to=record.gate)
 
 
 def on_move(stamp: Stamp, record: Move) -> Iterator[Row]:
@@ -152,8 +174,10 @@ def on_commit(stamp: Stamp, record: Commit) -> Iterator[Row]:
         check_path(file.path)
     card, repo = record.card, record.repo
     yield _said(stamp, record, repo)
-    yield row_of(commit, record, owner=repo.owner, kind=repo.kind, name=repo.name, leaf=stamp.leaf, title=card.title,
-                 license=card.license, task=card.task, library=card.library, relation=card.relation)  # fmt: skip
+    lines = {name: getattr(card, name) for name in _LINES}
+    yield row_of(
+        commit, record, owner=repo.owner, kind=repo.kind, name=repo.name, leaf=stamp.leaf, parent=record.parent or "", **lines
+    )
     facets = [("tag", tag) for tag in card.tags] + [("language", language) for language in card.languages]
     facets += [("base", base) for base in card.base] + [("dataset", name) for name in card.datasets]
     for part, (what, value) in enumerate(facets):
@@ -227,22 +251,64 @@ def last_closed(db: Connection, owner: str) -> int:
     return int(db.scalar(select(func.max(said.c.at)).where(said.c.what == "close", said.c.origin == owner)) or 0)
 
 
-def listings(db: Connection) -> list[Entry]:
-    """All open repos as searches know them: each with the card of its newest commit on main, and how many like it."""
+def listings(db: Connection) -> tuple[list[Entry], set[RepoId]]:
+    """All open repos as lists know them, and of which of them that is not certain until they are folded.
+
+    Certain is one of whose story is told in one line: opened once, under one name, with a main branch that each commit goes on
+    from the one before.
+    """
     open_ = shelved(db)
     known = renamed(open_) | {id_: id_ for id_ in open_}
     since = {id_: each.opened for id_, each in open_.items() if each.again}
     newest, facets, likes = _newest(db, known), _facets(db), Counter(repo for *_, repo in _likes(db, known, since))
-    found = []
+    said_once = {RepoId(owner=by, kind=kind, name=name): (leaf, gate) for by, kind, name, leaf, gate in db.execute(_opened())}
+    found, odd = [], {known[each] for each in _odd(db) if each in known}
     for id_, each in open_.items():
-        last = newest.get(id_)
-        if last is None or last.at < each.opened:
-            found.append(Entry(id_, Card(), each.opened, each.opened, likes[id_]))
-        else:
-            lists = facets.get((last.origin, last[1]), {})  # a row has a method that is called index
-            words: dict[str, Any] = {name: getattr(last, name) for name in ("license", "task", "library", "title", "relation")}
-            found.append(Entry(id_, Card(**words | lists), each.opened, last.at, likes[id_], leaf=last.leaf))
-    return found
+        last, (root, gate) = newest.get(id_), said_once.get(id_, ("", ""))
+        lists = facets.get((last.origin, last[1]), {}) if last is not None else {}  # a row has a method that is called index
+        words: dict[str, Any] = {name: getattr(last, name) for name in _LINES} if last is not None else {}
+        changed, leaf = (last.at, last.leaf) if last is not None else (each.opened, "")
+        gate_: Gate = gate or "open"
+        found.append(Entry(id_, Card(**words | lists), each.opened, changed, likes[id_], leaf=leaf, root=root, gate=gate_))
+    return found, odd
+
+
+def versions(db: Connection) -> dict[tuple[str, str, str], int]:
+    """How much was said under each name of a repo (owner, kind, name): what is to be looked at again, once that is more."""
+    name = (said.c.owner, said.c.kind, said.c.name)
+    query = select(*name, func.count()).where(said.c.owner != "").group_by(*name)
+    return {(by, kind, called): count for by, kind, called, count in db.execute(query)}
+
+
+def _opened() -> Select[Any]:
+    """The last opening of each name of a repo, and what its owner last configured."""
+    name = (said.c.owner, said.c.kind, said.c.name)
+    own = select(*name, said.c.what, func.max(said.c.index).label("last")).where(said.c.origin == said.c.owner)
+    last = own.where(said.c.what.in_(("open", "configure"))).group_by(*name, said.c.what).subquery()
+    here = and_(said.c.origin == last.c.owner, said.c.index == last.c.last)
+    rows = select(*name, said.c.what, said.c.leaf, said.c.to).join(last, here).subquery()
+    leaf, gate = (
+        func.max(case((rows.c.what == what, column), else_=""))
+        for what, column in (("open", rows.c.leaf), ("configure", rows.c.to))
+    )
+    columns = rows.c.owner, rows.c.kind, rows.c.name
+    return select(*columns, leaf, gate).group_by(*columns)
+
+
+def _odd(db: Connection) -> set[RepoId]:
+    """The repos whose story has turns: closed, renamed, a branch let name another commit; a commit that does not go on from the
+    one before; a branch beside main."""
+    name = (said.c.owner, said.c.kind, said.c.name)
+    turned = select(*name).where(said.c.origin == said.c.owner, said.c.what.in_(("close", "move", "point"))).distinct()
+    own = (commit.c.owner, commit.c.kind, commit.c.name)
+    before = func.lag(commit.c.leaf).over(partition_by=own, order_by=commit.c.index).label("before")
+    line = select(*own, commit.c.parent, before).where(commit.c.origin == commit.c.owner, commit.c.ref == MAIN).subquery()
+    late = select(line.c.owner, line.c.kind, line.c.name).where(
+        line.c.parent != "", line.c.parent != func.coalesce(line.c.before, "")
+    )
+    beside = select(*own).where(commit.c.origin == commit.c.owner, commit.c.ref != MAIN, commit.c.ref.not_like("refs/pr/%"))
+    rows = (row_ for query in (turned, late.distinct(), beside.distinct()) for row_ in db.execute(query))
+    return {RepoId(owner=by, kind=kind, name=called) for by, kind, called in rows}
 
 
 def communities(db: Connection, by: str | None = None, name: str | None = None) -> list[Gathering]:
@@ -284,6 +350,12 @@ def _standing(by: str | None = None, name: str | None = None) -> Subquery:
     newest = columns.group_by(community.c.origin, community.c.name).subquery()
     here = and_(community.c.origin == newest.c.origin, community.c.index == newest.c.place)
     return select(community, newest.c.place, newest.c.since).join(newest, here).subquery()
+
+
+def people(db: Connection, origin: str) -> list[str]:
+    """Who of a member committed, liked or gathered something in public, by name."""
+    said_by = (select(each.c.person).where(each.c.origin == origin).distinct() for each in (commit, like, community))
+    return sorted({name for query in said_by for name in db.scalars(query)})
 
 
 def stamp_of(db: Connection, *what: str) -> int:
@@ -355,7 +427,7 @@ PILLAR = Pillar(
     TABLES,
     {
         Open: on_own,
-        Configure: on_own,
+        Configure: on_configure,
         Move: on_move,
         Close: on_own,
         Commit: on_commit,
