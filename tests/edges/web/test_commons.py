@@ -34,6 +34,7 @@ def names(root: Element) -> list[str]:
         ("q=speech", ["sheng-speech"]), ("q=语音识别", ["sheng-speech"]), ("q=演示语料", ["corpus"]),
         ("language=sw", ["sheng-speech"]), ("kind=dataset", ["corpus"]), ("license=cc-by-4.0", ["corpus"]),
         ("country=BR", ["hostile"]), ("member=br", ["hostile"]), ("q=secret", ["hostile"]), ("q=sheng&kind=dataset", []),
+        ("parameters=100M", ["sheng-speech"]),
         ("memory=4GB", ["gated", "hostile", "sheng-speech"]), ("size=100MB&kind=dataset", ["corpus"]), ("memory=more", []),
         ("openness=none&language=sw", ["sheng-speech"]), ("openness=1", []), ("size=nonsense", []),
         ("task=automatic-speech-recognition&library=transformers", ["sheng-speech"]),
