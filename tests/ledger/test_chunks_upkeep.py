@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from concord.errors import DamagedError, MissingError
 from concord.ledger.chunks import Chunks, Entry, answers
-from concord.ledger.chunks.reader import Held, Reader
+from concord.ledger.chunks.reader import Held, Reader, Room
 from concord.testing import NOW
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, chunk_hash, root_of, spell, unspell
@@ -146,7 +146,7 @@ def test_what_the_disk_cannot_read_is_damaged(tmp_path: Path) -> None:
     table = Table.of([(chunk_hash(b"x" * 100), seal(b"x" * 100))])
     with Path("/proc/self/mem").open("rb", buffering=0) as memory:
         reader = Reader(tmp_path / "xorb", memory.fileno(), Held(table, (1,)))
-        for read in (lambda: reader.stored(0), lambda: reader.fill(bytearray(), 0, 1), lambda: list(reader.checking())):
+        for read in (lambda: reader.stored(0), lambda: reader.fill(Room(), 0, 1), lambda: list(reader.checking())):
             with pytest.raises(DamagedError, match="the disk cannot read it"):
                 read()
 
