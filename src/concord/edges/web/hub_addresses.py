@@ -29,7 +29,7 @@ from concord.pillars.commons.repo import MAIN
 from concord.shelf import Shelf
 
 PATHS = ("/{member}/{name}", "/{member}/{name}/{rest:path}")
-DOORS = frozenset(("api", "peer"))  # with which the paths of other doors begin
+DOORS = frozenset(("api", "cas", "lfs", "peer"))  # with which the paths of other doors begin
 PREFIXES: dict[str, Kind] = {
     "datasets": "dataset",
     "spaces": "space",
