@@ -15,6 +15,7 @@ from concord.testing.processes import PATIENCE, Serving, concord, free_port, ser
 from concord.testing.terminal import run
 
 DOORS = ["/peer/bundle", "/peer/witness/add-checkpoint", "/api/v1/records", "/sign-in"]
+WEIGHTS = "/example-kz/name-language/resolve/main/model.safetensors"
 TRICKLE = 0.2  # seconds between the bytes of a client that never stops
 
 
@@ -169,6 +170,16 @@ def test_an_error_is_told_in_the_form_that_the_asker_reads(node: Serving) -> Non
     for told in (peer, program, person):
         assert told.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in told.headers["content-security-policy"]
+
+
+def test_no_answer_tells_where_the_home_is(founded: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(founded, tmp_path / "home")
+    with serve(home, pull_every=0) as node:
+        for path in (home / "blobs" / "chunks").glob("*.db*"):
+            path.write_bytes(bytes(1 << 20))
+        told = node.get(WEIGHTS).body
+    assert b"the database is damaged" in told
+    assert str(tmp_path).encode() not in told
 
 
 # Where it cannot serve

@@ -122,6 +122,7 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
         if status >= 500 and status != 501:  # what is not offered is nobody's failure
             expected = isinstance(error, ConcordError | HTTPException)
             logger.error("%s %s: %s", request.method, request.url.path, words, exc_info=None if expected else error)
+        words = within(node.blobs.root.parent, words)
         if request.url.path.startswith("/peer/"):
             answer: Response = PlainTextResponse(f"{words}\n", status)
         elif hub.asked(request.scope):
@@ -140,6 +141,15 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
         return answer
 
     return tell
+
+
+def within(home: Path, words: str) -> str:
+    """Words of an error as strangers read them: what lies in the home is named, and not where the home is.
+
+    >>> within(Path("/srv/concord"), "/srv/concord/node.db: the disk is full")
+    'node.db: the disk is full'
+    """
+    return words.replace(f"{home}{os.sep}", "").replace(str(home), "the home")
 
 
 def _explained(error: Exception) -> tuple[int, str, type[ConcordError]]:
