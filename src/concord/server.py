@@ -126,7 +126,7 @@ def _tell(node: Node) -> Callable[[Request, Exception], Awaitable[Response]]:
         if request.url.path.startswith("/peer/"):
             answer: Response = PlainTextResponse(f"{words}\n", status)
         elif hub.asked(request.scope):
-            answer = hub.tell(error, status, words)
+            answer = hub.tell(error, status, words, plain=hub.git.asked(request.scope))
         elif request.url.path.startswith("/api/"):
             body = msgspec.json.encode({"error": words, "kind": kind.__name__, "fault": kind.fault})
             answer = Response(body, status, media_type="application/json")

@@ -122,17 +122,6 @@ def same(one: Copy, other: Copy, names: set[str]) -> bool:
     return all((one.folder / name).read_bytes() == (other.folder / name).read_bytes() for name in names)
 
 
-def test_git_itself_is_told_what_to_do_instead(node: Serving, source: Copy, token: str, tmp_path: Path) -> None:
-    url = f"{node.url.replace('://', f'://amina:{token}@')}/example-ke/words.git"
-    for words in (["push", url, "main"], ["clone", url, tmp_path / "x"], ["ls-remote", url.removesuffix(".git")]):
-        tried = source.tried(*words)
-        assert tried.returncode == 128
-        assert "remote: Concord keeps files and commits, and does not speak Git over HTTP." in tried.stdout
-        assert "remote: To send files: hf upload example-ke/words FOLDER" in tried.stdout
-    tried = source.tried("clone", f"{node.url}/datasets/example-ke/words", tmp_path / "x")
-    assert "hf download example-ke/words --repo-type dataset" in tried.stdout
-
-
 def test_many_files_and_a_large_one_are_had_and_are_whole(node: Serving, source: Copy, cloned: Callable[[str], Copy]) -> None:
     """By anybody: the repo is public. What was not pulled is a pointer, which git-lfs tells."""
     there = cloned(address(node.url, "words"))

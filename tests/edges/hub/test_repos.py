@@ -354,8 +354,8 @@ def test_what_concord_does_not_have_is_told(nobody: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["/ke/words.git", "/ke/words", "/datasets/ke/words.git", "/datasets/ke/words"])
-def test_there_is_no_git_over_http(page: str, nobody: Person) -> None:
-    told = nobody.get(f"{page}/info/refs?service=git-upload-pack")
+def test_git_is_told_in_plain_text_that_it_cannot_push(page: str, nobody: Person) -> None:
+    told = nobody.get(f"{page}/info/refs?service=git-receive-pack")
     assert failure(told) == (501, "NotImplemented")
     assert told.headers["Content-Type"].startswith("text/plain")  # git shows no other
 

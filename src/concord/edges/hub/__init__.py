@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
+from concord.edges.hub import git
 from concord.edges.hub.asking import Hub
 from concord.edges.hub.door import Door, asked
 from concord.edges.hub.failures import STATUS, tell
@@ -17,7 +18,7 @@ from concord.measuring import Measures
 from concord.node import Node
 from concord.shelf import Courier
 
-__all__ = ["STATUS", "asked", "routes", "tell"]
+__all__ = ["STATUS", "asked", "git", "routes", "tell"]
 
 
 def routes(node: Node, courier: Courier | None = None, measures: Measures | None = None) -> Sequence[BaseRoute]:

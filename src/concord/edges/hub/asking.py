@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from concord.edges import access
+from concord.edges.hub.clones import Clones
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
 from concord.edges.hub.outline import Outlines
 from concord.edges.hub.tickets import Turns
@@ -39,6 +40,7 @@ class Hub:
         self.content = self.shelf.content
         self.passports = Passports(self.shelf)
         self.outlines = Outlines()
+        self.clones = Clones(self.shelf)
         self.turns = Turns(TURNS)
 
     def namespace(self, origin: str) -> str:

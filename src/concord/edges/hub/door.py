@@ -7,15 +7,14 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from concord.edges import bodies
-from concord.edges.hub import cas, commits, copies, files, lfs, people, refs, repos, search, talk
+from concord.edges.hub import cas, commits, copies, files, git, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
-from concord.edges.hub.failures import AbsentError, NoRepoError, one_line
-from concord.pillars.commons.records import KINDS
+from concord.edges.hub.failures import AbsentError, NoRepoError
 from concord.xet.xorb import STORED_MAX
 
 BODY_MAX = 8 << 20  # bytes of a body that is read whole
@@ -51,21 +50,6 @@ def not_here(words: str = "Concord does not have this part of the Hub") -> Handl
         raise AbsentError(words)
 
     return absent
-
-
-def no_git(ask: Ask) -> Response:
-    """Git itself, which shows the words of an answer in plain text, and of no other."""
-    name = f"{ask.words['owner']}/{ask.words['repo'].removesuffix('.git')}"
-    kind = KINDS[ask.words.get("type", "models")]
-    option = "" if kind == "model" else f" --repo-type {kind}"
-    words = (
-        "Concord keeps files and commits, and does not speak Git over HTTP.",
-        f"To have the files: hf download {name}{option}",
-        f"To send files: hf upload {name} FOLDER{option}",
-        "A Git repository elsewhere can keep its large files here: set lfs.url in its .lfsconfig.",
-    )
-    headers = {"X-Error-Code": AbsentError.code, "X-Error-Message": words[0]}
-    return PlainTextResponse("".join(f"{one_line(line)}\n" for line in words), 501, headers)
 
 
 def no_repo(ask: Ask) -> Response:
@@ -108,6 +92,7 @@ ABSENT = {  # what the Hub has besides, by the beginning of its address, and wha
 
 _REPO = "/api/{type}/{ns}/{name}"
 _PAGE = ("/{ns}/{name}", "/{type}/{ns}/{name}")
+_GIT = (".git", "")
 
 OPERATIONS: tuple[Operation, ...] = (
     # Who
@@ -169,6 +154,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{_REPO}/lfs-files", copies.large_files),
     Operation("POST", f"{_REPO}/lfs-files/batch", not_here(UNSAID)),
     Operation("DELETE", f"{_REPO}/lfs-files/{{sha}}", not_here(UNSAID)),
+    # Git
+    *(Operation("GET", f"{page}{end}/info/refs", git.info) for page in _PAGE for end in _GIT),
+    *(Operation("POST", f"{page}{end}/git-upload-pack", git.upload_pack) for page in _PAGE for end in _GIT),
+    *(Operation("POST", f"{page}{end}/git-receive-pack", git.push) for page in _PAGE for end in _GIT),
     # Chunk by chunk
     Operation("GET", f"{_REPO}/xet-read-token/{{rev}}", cas.read_token),
     Operation("GET", f"{_REPO}/xet-write-token/{{rev}}", cas.write_token),
@@ -195,7 +184,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("tree", "revision", "paths-info")),
     *(Operation("GET POST", f"/api/{{type}}/{{name}}/{what}/{{rest*}}", no_repo) for what in ("commits", "commit", "preupload")),
     # What the Hub has besides
-    *(Operation("GET", f"{kind}/{{owner}}/{{repo}}/info/refs", no_git) for kind in ("", "/{type}")),  # git, of any repo
     Operation("GET", "/papers/{paper}.md", not_here(ABSENT["papers"])),
     Operation("GET POST", "/buckets/{rest*}", not_here(ABSENT["buckets"])),
     Operation("POST", "/uploads", not_here(PICTURES)),

@@ -3,13 +3,14 @@
 from typing import ClassVar
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from concord.errors import ConcordError, HeldError, MissingError, RefusedError, SignInError, StaleError, UnreachableError
 
 DISABLED = "Access to this resource is disabled."  # word for word: the clients show what is held by it
 BAD_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  word for word: otherwise they say that there is no repo
 WORDS_MAX = 500
+_BASIC = 'Basic realm="Concord"'
 AWAY = 10  # seconds after which it is worth to ask again for a file that is on no node that can be reached
 
 
@@ -88,19 +89,20 @@ STATUS: tuple[tuple[type[ConcordError], int], ...] = (
 )
 
 
-def tell(error: Exception, status: int, words: str) -> Response:
-    """The answer that tells `error`."""
+def tell(error: Exception, status: int, words: str, *, plain: bool = False) -> Response:
+    """The answer that tells `error`: as JSON, or, for git, which shows no other, as `plain` text."""
     body = {"error": words, "message": words}
     if isinstance(error, TakenError) and error.url:
         body["url"] = error.url
-    answer = Response(msgspec.json.encode(body), status, media_type="application/json")
+    told = PlainTextResponse(f"{words}\n", status) if plain else None
+    answer = told or Response(msgspec.json.encode(body), status, media_type="application/json")
     answer.headers["X-Error-Message"] = one_line(_message(error, words))
     code = getattr(error, "code", None)
     if code is not None:
         answer.headers["X-Error-Code"] = code
     if status == 401:
-        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 15.5.2
-        answer.headers["LFS-Authenticate"] = 'Basic realm="Concord"'
+        answer.headers["WWW-Authenticate"] = _BASIC if plain else "Bearer"  # RFC 9110, section 15.5.2
+        answer.headers["LFS-Authenticate"] = _BASIC
     return answer
 
 

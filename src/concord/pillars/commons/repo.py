@@ -140,8 +140,11 @@ class Repo:
 
     def refs(self) -> set[str]:
         """The leaf hashes of all commits that a branch, tag or pull request names."""
-        pulls = {thread.head for thread in self.threads.values() if thread.head}
-        return {*self.branches.values(), *(leaf for leaf, _ in self.tags.values()), *pulls}
+        return self.own() | {thread.head for thread in self.threads.values() if thread.head}
+
+    def own(self) -> set[str]:
+        """The same of branches and tags, which are the owner's."""
+        return {*self.branches.values(), *(leaf for leaf, _ in self.tags.values())}
 
 
 def oid(leaf: str) -> str:
