@@ -56,6 +56,7 @@ class Objects:
         self.trees: dict[Oid, Oid] = {}
         self.size = 0
         self._open: dict[Oid, Folder] = {}
+        self._room = OPEN_MAX
 
     def add(self, revision: Revision, changes: Changes, most: int = SIZE_MAX) -> Oid:
         """The commit of a revision, after those that it follows. TooLargeError once all is over `most` bytes."""
@@ -94,17 +95,22 @@ class Objects:
                 folder[name] = (True, grown)
         if not folder:
             return None
-        oid = self._kept(self.folders, b"tree", _tree(folder))
-        self._open[oid] = folder
-        return oid
+        return self._ready(self._kept(self.folders, b"tree", _tree(folder)), folder)
 
     def _opened(self, oid: Oid) -> Folder:
         folder = self._open.get(oid)
         if folder is None:
-            if sum(map(len, self._open.values())) > OPEN_MAX:
-                self._open.clear()
-            folder = self._open[oid] = dict(_parsed(self.folders[oid]))
+            folder = dict(_parsed(self.folders[oid]))
+            self._ready(oid, folder)
         return folder
+
+    def _ready(self, oid: Oid, folder: Folder) -> Oid:
+        """Keep a folder ready to be changed, and if there are too many, only this one. Nobody changes it any more."""
+        if self._room < 0:
+            self._open, self._room = {}, OPEN_MAX
+        self._open[oid] = folder
+        self._room -= len(folder)
+        return oid
 
     def _kept(self, objects: dict[Oid, bytes], kind: bytes, raw: bytes) -> Oid:
         oid = sha1(b"%b %d\0" % (kind, len(raw)) + raw, usedforsecurity=False).digest()
