@@ -12,7 +12,7 @@ from concord.edges.web.usage import Subject, ways
 OID = "ab" * 20
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".gguf", ".txt")
 PATHS = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
-SHELL = ("hf", "curl", "git-lfs", "llama.cpp", "concord")
+SHELL = ("hf", "curl", "git", "llama.cpp", "concord")
 
 
 def subject(kind: str = "model", paths: tuple[str, ...] = (), library: str = "", task: str = "") -> Subject:

@@ -4,7 +4,7 @@ Which ways there are follows from what the repo is: its kind, the library and ta
 files. The names in it are strangers', and what is copied is run. So each is quoted for the language that it stands in.
 
 >>> [way.title for way in ways(Subject("https://node.example", "ke/words", "dataset", "ab" * 20, ("data/a.csv",)))]
-['hf', 'datasets', 'pandas', 'huggingface_hub', 'curl', 'git-lfs', 'concord']
+['hf', 'datasets', 'pandas', 'huggingface_hub', 'curl', 'git', 'concord']
 >>> print(ways(Subject("https://node.example", "ke/words", "dataset", "main", ("a b.csv",)))[2].code.splitlines()[-1])
 rows = pd.read_csv("hf://datasets/ke/words@main/a b.csv")
 """
@@ -110,8 +110,7 @@ def _anything(of: Subject) -> Iterator[Way]:
         path = next((path for path in of.paths if path == "README.md"), of.paths[0])
         url = f"{of.address}/{PREFIXES[of.kind]}{of.name}/resolve/{of.revision}/{quote(path)}"
         yield Way("curl", f"curl -L -C - -O {shlex.quote(url)}")
-    lfs = shlex.quote(f"{of.address}/{PREFIXES[of.kind]}{of.name}.git/info/lfs")
-    yield Way("git-lfs", f"git config lfs.url \\\n  {lfs}")
+    yield Way("git", f"git clone {shlex.quote(f'{of.address}/{PREFIXES[of.kind]}{of.name}')}")
     yield Way("concord", pulled(of.kind, of.name))
 
 
