@@ -1,9 +1,12 @@
 """Which repos are found, and by whom."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 from meeting import AMINA, KE, SAMI, TN, file, meet, put
 from msgspec import to_builtins
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from concord.edges.peer.pull import pull
 from concord.errors import MalformedError, MissingError, RefusedError
@@ -159,3 +162,31 @@ def test_lists_know_repos_as_they_stand_whether_they_are_read_at_once_or_one_by_
         assert (each.root, each.gate, each.leaf) == (repo.root, repo.gate, head.leaf if head else "")
     assert (by_one[back.id].leaf, by_one[plain.id].leaf) == (first.leaf, second.leaf)
     assert {each.id.name for each in by_one.values() if not each.leaf} == {"empty", "again"}
+
+
+def test_what_was_found_is_found_without_asking_until_something_is_said(
+    nodes: list[Node], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever says it: this shelf, another one of the node, or a peer."""
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    other = Shelf(nodes[0])
+    known, asked = other.find(repo.id, None), list[str]()
+    reading = Node.reading
+
+    def counted(node: Node) -> AbstractContextManager[Connection]:
+        asked.append("the view")
+        return reading(node)
+
+    monkeypatch.setattr(Node, "reading", counted)
+    assert other.find(repo.id, None) is known
+    assert not asked
+    revision = put(shelf, repo, "a")
+    assert other.find(repo.id, None).head() == revision
+    shelf.move(AMINA, repo, "phrases")
+    assert other.find(repo.id, None).id.name == "phrases"
+    nodes[1].say(SAMI, Like, {"repo": to_builtins(repo.id), "liked": True, "person": "sami"})
+    meet(nodes)
+    assert len(other.find(repo.id, None).likes) == 1
+    shelf.close(AMINA, shelf.find(repo.id, AMINA))
+    with pytest.raises(MissingError):
+        other.find(repo.id, None)

@@ -8,7 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
 
 REPOS_KEPT = 64
+
+Names = tuple[Mapping[RepoId, commons_view.Shelved], Mapping[RepoId, RepoId]]
 FOLDED_MAX = 100  # repos that are looked at one by one, before all are read from the tables at once
 _ROOT = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -39,6 +41,15 @@ class Listed:
     entries: list[Entry]
 
 
+@dataclass
+class Moment:
+    """What was found since the view had this `version`, and need not be asked for again: names of repos, and the last few repos."""
+
+    version: tuple[int, ...] = ()
+    names: Names | None = None
+    repos: OrderedDict[RepoId, Repo | None] = field(default_factory=OrderedDict)
+
+
 class Finder:
     """The repos of a node, to be found and told of. What it remembers can be forgotten at any time."""
 
@@ -47,6 +58,7 @@ class Finder:
         self._repos: OrderedDict[tuple[RepoId, int, int | bytes], Repo | None] = OrderedDict()
         self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
         self._catalogue: Listed | None = None
+        self._last = Moment()
 
     # One
 
@@ -207,14 +219,24 @@ class Finder:
 
     # Inside
 
-    def _shelves(self) -> tuple[Mapping[RepoId, commons_view.Shelved], Mapping[RepoId, RepoId]]:
+    def _now(self) -> Moment:
+        """What is known of this moment of the view. It is taken before anything is asked, so what is kept in it is never older."""
+        version = self.node.view.version
+        if self._last.version != version:
+            self._last = Moment(version)
+        return self._last
+
+    def _shelves(self) -> Names:
         """All open repos, and what each of their earlier names leads to; read again once one is opened, renamed or closed."""
-        with self.node.reading() as db:
-            stamp = commons_view.stamp_of(db, *commons_view.NAMING)
-            if self._open is None or self._open[0] != stamp:
-                shelved = commons_view.shelved(db)
-                self._open = (stamp, shelved, commons_view.renamed(shelved))
-            return self._open[1:]
+        now = self._now()
+        if now.names is None:
+            with self.node.reading() as db:
+                stamp = commons_view.stamp_of(db, *commons_view.NAMING)
+                if self._open is None or self._open[0] != stamp:
+                    shelved = commons_view.shelved(db)
+                    self._open = (stamp, shelved, commons_view.renamed(shelved))
+                now.names = self._open[1:]
+        return now.names
 
     def _missing(self, repo: RepoId) -> MissingError:
         """That there is no such repo here, and which public ones of other types are called so."""
@@ -254,6 +276,14 @@ class Finder:
             return drafts.entries(db, repo.owner, repo.kind, repo.name)
 
     def _public(self, shelved: commons_view.Shelved) -> Repo | None:
+        now = self._now()
+        if shelved.id not in now.repos:
+            found = self._folded(shelved)
+            remember(now.repos, shelved.id, found, REPOS_KEPT)
+            return found
+        return now.repos[shelved.id]
+
+    def _folded(self, shelved: commons_view.Shelved) -> Repo | None:
         repo, names = shelved.id, {shelved.id.name, *shelved.aliases}
         size = self.node.view.size(repo.owner)
         with self.node.reading() as db:
