@@ -6,10 +6,15 @@ import tracemalloc
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
+from concord.ledger.chunks import Chunks
 from concord.ledger.chunks.shelf import Shelf
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.testing.processes import environment
-from concord.xet.xorb import CHUNKS_MAX
+from concord.xet.hashes import chunk_hash, file_hash, range_hash, root_of, spell, unspell
+from concord.xet.shard import File, Shard, Term, Xorb
+from concord.xet.xorb import CHUNKS_MAX, seal
 
 SIZE = 2 << 30  # bytes of the file
 BLOCK = 48 << 20  # random bytes, of which it consists, over and over: the disk is not filled
@@ -74,3 +79,48 @@ def test_what_a_file_is_woven_of_is_forgotten_once_it_has_landed(tmp_path: Path)
         tracemalloc.stop()
     assert len(list(weave.terms())) == 8
     assert kept < CHUNKS_MAX * 64  # the hashes of the last xorb, whose term is not closed
+
+
+CONTENTS = [b"%d" % number for number in range(500)]
+LISTED = tuple((chunk_hash(content), len(content)) for content in CONTENTS)
+NAME = root_of(LISTED)
+TURNS = 40  # times that a file has all of them, each chunk for itself
+
+
+def in_terms_of_one_chunk() -> File:
+    """A file that takes as much of a shard for each of its chunks as can be."""
+    terms = tuple(Term(NAME, size, number, number + 1) for number, (_, size) in enumerate(LISTED))
+    ranges = tuple(range_hash(chunk) for chunk, _ in LISTED)
+    return File(file_hash(LISTED * TURNS), terms * TURNS, ranges * TURNS)
+
+
+def test_a_shard_is_taken_in_little_more_memory_than_its_bytes(tmp_path: Path) -> None:
+    """As objects, its chunks and terms take three to five times as much."""
+    chunks, name = Chunks(tmp_path), spell(NAME)
+    chunks.put_xorb(name, map(seal, CONTENTS), 0)
+    raw = bytes(Shard((in_terms_of_one_chunk(),), (Xorb(NAME, LISTED),)))
+    chunks.put_shard(bytes(Shard((), (Xorb(NAME, LISTED),))), 0)  # what is kept of the xorb, whatever comes
+    tracemalloc.start()
+    try:
+        (entry,) = chunks.put_shard(raw, 0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(raw)
+    assert chunks.shard(entry.hash)[48:80] == unspell(entry.hash)
+    assert b"".join(chunks.read(entry.hash)) == b"".join(CONTENTS * TURNS)
+
+
+@pytest.mark.parametrize("of", ["xorbs", "files"])
+def test_a_shard_of_very_many_parts_is_read_in_little_more_memory_than_its_bytes(of: str) -> None:
+    names = [sha256(b"%d" % number).digest() for number in range(20_000)]
+    xorbs, files = [Xorb(name, ((name, 5),)) for name in names], [File(name, (Term(name, 5, 0, 1),), (name,)) for name in names]
+    raw = bytes(Shard((), xorbs) if of == "xorbs" else Shard(files))
+    tracemalloc.start()
+    try:
+        read = Shard.parse(raw)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (read.xorbs if of == "xorbs" else read.files) == tuple(xorbs if of == "xorbs" else files)
+    assert peak < 2 * len(raw)

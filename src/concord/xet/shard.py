@@ -24,17 +24,26 @@ not learn of: their hashes are zeros and stand in no table, and their neighbours
 >>> len(bytes(shard)), Shard.parse(bytes(shard)) == shard
 (432, True)
 
+A shard of 64 MiB names more than a million chunks, which as Python objects would take four times as much. So what is read is
+checked once and kept as the bytes that came, out of which terms, range hashes and chunks are read whenever they are looked at
+(`concord.xet.values`).
+
 The tag and the layout are those of xet-core at commit af1a3ff93e02d60b9e7c3790d9cb143e2e5353a7 (metadata_shard/).
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from functools import cached_property, partial
+from io import BytesIO
+from itertools import accumulate, chain
+from typing import Self
 
 from concord.tlog.errors import MalformedError, NotCanonicalError, TooLargeError
 from concord.xet.hashes import HASH_SIZE, ZERO, unspell
-from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX
+from concord.xet.values import Values
+from concord.xet.xorb import CHUNKS_MAX, CONTENT_MAX, Table
 
 TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
 VERSION = 2
@@ -46,8 +55,6 @@ SHARD_MAX = 64 << 20
 VERIFIED = 1 << 31
 DIGEST = 1 << 30
 MARKED = 1 << 31  # of a chunk: clients may ask for it
-
-T = TypeVar("T")
 
 _END = b"\xff" * HASH_SIZE
 
@@ -67,11 +74,11 @@ class File:
     """A file as its terms, the range hash of each (none: not verified), and perhaps its SHA-256 as the shard spells it."""
 
     hash: bytes
-    terms: tuple[Term, ...]
-    ranges: tuple[bytes, ...] = ()
+    terms: Sequence[Term]
+    ranges: Sequence[bytes] = ()
     digest: bytes | None = None
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many bytes it has."""
         return sum(term.size for term in self.terms)
@@ -86,16 +93,21 @@ class Xorb:
     """A xorb as (hash, size) of each chunk, and how many bytes it has as stored (0: not said)."""
 
     hash: bytes
-    chunks: tuple[tuple[bytes, int], ...]
+    chunks: Sequence[tuple[bytes, int]]
     stored: int = 0
+
+    def is_of(self, table: Table) -> bool:
+        """Whether its chunks are those of a table."""
+        sizes = accumulate(size for _, size in self.chunks)
+        return tuple(sizes) == table.ends and b"".join(chunk for chunk, _ in self.chunks) == table.hashes
 
 
 @dataclass(frozen=True)
 class Shard:
     """Files and xorbs."""
 
-    files: tuple[File, ...] = ()
-    xorbs: tuple[Xorb, ...] = ()
+    files: Sequence[File] = ()
+    xorbs: Sequence[Xorb] = ()
 
     @classmethod
     def parse(cls, raw: bytes) -> Self:
@@ -104,17 +116,26 @@ class Shard:
             raise TooLargeError(f"a shard of {len(raw)} bytes; at most {SHARD_MAX} are allowed")
         if not raw.startswith(TAG) or raw[32:40] != VERSION.to_bytes(8, "little"):
             raise MalformedError("not a shard of version 2")
-        units = _Units(raw)
-        files = tuple(_read(units, _file))
-        xorbs = tuple(_read(units, _xorb))
-        if raw[40:48] not in (bytes(8), FOOTER_SIZE.to_bytes(8, "little")) or (raw[40:48] == bytes(8) and units.left()):
+        files, place = _blocks(raw, HEADER_SIZE, _after_file)
+        xorbs, place = _blocks(raw, place, _after_xorb)
+        if raw[40:48] not in (bytes(8), FOOTER_SIZE.to_bytes(8, "little")) or (raw[40:48] == bytes(8) and place != len(raw)):
             raise MalformedError("a shard with something after its last xorb")
-        if len({file.hash for file in files}) != len(files) or len({xorb.hash for xorb in xorbs}) != len(xorbs):
+        if _repeat(raw, files) or _repeat(raw, xorbs):
             raise MalformedError("a shard that says the same file or xorb twice")
-        return cls(files, xorbs)
+        return cls(Values(partial(_file, raw), files), Values(partial(_xorb, raw), xorbs))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, unit by unit."""
+        yield _header(0)
+        yield from chain.from_iterable(map(_file_pieces, self.files))
+        yield _bookend()
+        yield from chain.from_iterable(map(_xorb_pieces, self.xorbs))
+        yield _bookend()
 
     def __bytes__(self) -> bytes:
-        return _header(0) + b"".join((*map(_file_bytes, self.files), _bookend(), *map(_xorb_bytes, self.xorbs), _bookend()))
+        whole = BytesIO()
+        whole.writelines(self.pieces())
+        return whole.getvalue()
 
 
 def turned(digest: bytes) -> bytes:
@@ -128,7 +149,7 @@ def answer(xorbs: Sequence[Xorb], created: int, expires: int) -> bytes:
     A chunk whose hash is ZERO stands in no table.
     """
     ordered = sorted(xorbs, key=lambda xorb: _short(xorb.hash))
-    files, body = _bookend(), b"".join((*map(_xorb_bytes, ordered), _bookend()))
+    files, body = _bookend(), b"".join((*chain.from_iterable(map(_xorb_pieces, ordered)), _bookend()))
     xorb_table, chunk_table = _tables(ordered)
     offsets = (HEADER_SIZE, HEADER_SIZE + len(files))
     lookup = offsets[1] + len(body)
@@ -155,78 +176,103 @@ def _short(raw: bytes) -> int:
     return int.from_bytes(raw[:8], "little")
 
 
-class _Units:
-    """The units of a shard after its header, one by one: a hash, and 16 bytes more."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw, self._place = raw, HEADER_SIZE
-
-    def next(self) -> tuple[bytes, bytes]:
-        """The next unit. MalformedError if there is none."""
-        self.need(1)
-        start, self._place = self._place, self._place + UNIT
-        return self._raw[start : start + HASH_SIZE], self._raw[start + HASH_SIZE : self._place]
-
-    def bare(self) -> bytes:
-        """The hash of the next unit, in which zeros follow."""
-        raw, rest = self.next()
-        if any(rest):
-            raise NotCanonicalError("a shard with something where zeros belong")
-        return raw
-
-    def need(self, count: int) -> None:
-        """MalformedError unless so many more units are there."""
-        if count * UNIT > self.left():
-            raise MalformedError("a shard that breaks off")
-
-    def left(self) -> int:
-        """How many bytes are left."""
-        return len(self._raw) - self._place
+# Reading: every unit is checked once, and then read where it stands
 
 
-def _read(units: _Units, one: Callable[[_Units, bytes, tuple[int, ...]], T]) -> Iterator[T]:
-    """What stands before the next bookend."""
-    while True:
-        raw, rest = units.next()
-        if raw == _END:
-            return
-        yield one(units, raw, struct.unpack("<4I", rest))
+def _blocks(raw: bytes, place: int, after: Callable[[bytes, int], int]) -> "tuple[array[int], int]":
+    """Where each of the blocks before the next bookend begins, and where that ends; `after` checks a block, and tells its end."""
+    places = array("I")
+    while raw[place : place + HASH_SIZE] != _END:
+        _need(raw, place, 1)
+        places.append(place)
+        place = after(raw, place)
+    _need(raw, place, 1)
+    return places, place + UNIT
 
 
-def _file(units: _Units, raw: bytes, numbers: tuple[int, ...]) -> File:
-    flags, count, *zeros = numbers
+def _need(raw: bytes, place: int, count: int) -> None:
+    if place + count * UNIT > len(raw):
+        raise MalformedError("a shard that breaks off")
+
+
+def _repeat(raw: bytes, places: Sequence[int]) -> bool:
+    """Whether two of the blocks have one hash. Their beginnings take half the memory, and are the same only if somebody tries."""
+    beginnings = {_short(raw[place : place + 8]) for place in places}
+    return len(beginnings) < len(places) and len({raw[place : place + HASH_SIZE] for place in places}) < len(places)
+
+
+def _numbers(raw: bytes, place: int) -> tuple[int, int, int, int]:
+    first, second, third, fourth = struct.unpack_from("<4I", raw, place + HASH_SIZE)
+    return first, second, third, fourth
+
+
+def _section(raw: bytes, place: int, count: int) -> memoryview:
+    """So many units, which are there."""
+    _need(raw, place, count)
+    return memoryview(raw)[place : place + count * UNIT]
+
+
+def _after_file(raw: bytes, place: int) -> int:
+    flags, count, *zeros = _numbers(raw, place)
     if any(zeros) or flags & ~(VERIFIED | DIGEST):
         raise MalformedError(f"a file with flags {flags:#x}")
-    verified, digested = bool(flags & VERIFIED), bool(flags & DIGEST)
-    units.need(count * (1 + verified) + digested)
-    terms = tuple(_term(*units.next()) for _ in range(count))
-    ranges = tuple(units.bare() for _ in range(count * verified))
-    return File(raw, terms, ranges, units.bare() if digested else None)
+    for term in struct.iter_unpack("<32x4I", _section(raw, place + UNIT, count)):
+        _check_term(*term)
+    bare = count * bool(flags & VERIFIED) + bool(flags & DIGEST)
+    place += UNIT * (1 + count)
+    if any(map(any, struct.iter_unpack("<32x2Q", _section(raw, place, bare)))):
+        raise NotCanonicalError("a shard with something where zeros belong")
+    return place + UNIT * bare
 
 
-def _term(raw: bytes, rest: bytes) -> Term:
-    flags, size, start, stop = struct.unpack("<4I", rest)
+def _check_term(flags: int, size: int, start: int, stop: int) -> None:
     if flags or not start < stop <= CHUNKS_MAX or not 0 < size <= CONTENT_MAX:
         raise MalformedError(f"a term of {size} bytes in chunks {start} to {stop}, with flags {flags:#x}")
-    return Term(raw, size, start, stop)
 
 
-def _xorb(units: _Units, raw: bytes, numbers: tuple[int, ...]) -> Xorb:
-    flags, count, size, stored = numbers
+def _after_xorb(raw: bytes, place: int) -> int:
+    flags, count, size, _ = _numbers(raw, place)
     if flags or not 0 < count <= CHUNKS_MAX or size > CONTENT_MAX:
         raise MalformedError(f"a xorb of {size} bytes in {count} chunks, with flags {flags:#x}")
-    units.need(count)
-    chunks, offset = [], 0
-    for _ in range(count):
-        chunk, rest = units.next()
-        start, length, chunk_flags, zeros = struct.unpack("<4I", rest)
-        if start != offset or zeros or chunk_flags & ~MARKED:
-            raise MalformedError("a xorb whose chunks do not follow each other")
-        chunks.append((chunk, length))
-        offset += length
-    if offset != size:
-        raise MalformedError(f"a xorb of {size} bytes whose chunks have {offset}")
-    return Xorb(raw, tuple(chunks), stored)
+    starts, lengths, marks, zeros = zip(*struct.iter_unpack("<32x4I", _section(raw, place + UNIT, count)), strict=True)
+    *offsets, end = accumulate(lengths, initial=0)
+    if tuple(offsets) != starts or any(zeros) or not {0, MARKED}.issuperset(marks):
+        raise MalformedError("a xorb whose chunks do not follow each other")
+    if end != size:
+        raise MalformedError(f"a xorb of {size} bytes whose chunks have {end}")
+    return place + UNIT * (1 + count)
+
+
+def _file(raw: bytes, place: int) -> File:
+    flags, count, *_ = _numbers(raw, place)
+    first = place + UNIT
+    last = first + UNIT * count
+    end = last + UNIT * count * bool(flags & VERIFIED)
+    terms, ranges = Values(partial(_term, raw), range(first, last, UNIT)), Values(partial(_hash, raw), range(last, end, UNIT))
+    return File(_hash(raw, place), terms, ranges, _hash(raw, end) if flags & DIGEST else None)
+
+
+def _hash(raw: bytes, place: int) -> bytes:
+    return raw[place : place + HASH_SIZE]
+
+
+def _term(raw: bytes, place: int) -> Term:
+    _, size, start, stop = _numbers(raw, place)
+    return Term(_hash(raw, place), size, start, stop)
+
+
+def _xorb(raw: bytes, place: int) -> Xorb:
+    _, count, _, stored = _numbers(raw, place)
+    first = place + UNIT
+    return Xorb(_hash(raw, place), Values(partial(_chunk, raw), range(first, first + UNIT * count, UNIT)), stored)
+
+
+def _chunk(raw: bytes, place: int) -> tuple[bytes, int]:
+    chunk, size = struct.unpack_from("<32s4xI", raw, place)
+    return chunk, size
+
+
+# Writing
 
 
 def _header(footer: int) -> bytes:
@@ -237,19 +283,17 @@ def _bookend() -> bytes:
     return _END + bytes(16)
 
 
-def _file_bytes(file: File) -> bytes:
+def _file_pieces(file: File) -> Iterator[bytes]:
     flags = (VERIFIED if file.ranges else 0) | (DIGEST if file.digest else 0)
-    parts = [file.hash + struct.pack("<2I8x", flags, len(file.terms))]
-    parts += [term.xorb + struct.pack("<4I", 0, term.size, term.start, term.stop) for term in file.terms]
-    parts += [raw + bytes(16) for raw in file.ranges]
-    parts += [file.digest + bytes(16)] if file.digest else []
-    return b"".join(parts)
+    yield file.hash + struct.pack("<2I8x", flags, len(file.terms))
+    yield from (term.xorb + struct.pack("<4I", 0, term.size, term.start, term.stop) for term in file.terms)
+    yield from (raw + bytes(16) for raw in file.ranges)
+    yield from [file.digest + bytes(16)] if file.digest else []
 
 
-def _xorb_bytes(xorb: Xorb) -> bytes:
-    size = sum(length for _, length in xorb.chunks)
-    parts, offset = [xorb.hash + struct.pack("<4I", 0, len(xorb.chunks), size, xorb.stored)], 0
+def _xorb_pieces(xorb: Xorb) -> Iterator[bytes]:
+    yield xorb.hash + struct.pack("<4I", 0, len(xorb.chunks), sum(length for _, length in xorb.chunks), xorb.stored)
+    offset = 0
     for chunk, length in xorb.chunks:
-        parts.append(chunk + struct.pack("<4I", offset, length, 0, 0))
+        yield chunk + struct.pack("<4I", offset, length, 0, 0)
         offset += length
-    return b"".join(parts)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -196,12 +196,12 @@ def put_file(db: Connection, entry: Entry, name: bytes, terms: Sequence[Term]) -
     db.execute(insert(file).values(hash=name, sha256=bytes.fromhex(entry.sha256), size=entry.size, at=entry.at))
     offsets = accumulate((part.size for part in terms), initial=0)
     columns = ("file", "number", "offset", "size", "xorb", "start", "stop")
-    rows = [
+    rows = (
         dict(zip(columns, (name, number, offset, part.size, part.xorb, part.start, part.stop), strict=True))
         for number, (part, offset) in enumerate(zip(terms, offsets, strict=False))
-    ]
-    if rows:
-        db.execute(insert(term), rows)
+    )
+    while some := list(islice(rows, AT_ONCE)):
+        db.execute(insert(term), some)
 
 
 def drop_files(db: Connection, names: Iterable[bytes]) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,8 @@ from concord.xet.xorb import (
     verified,
 )
 
-TABLES = 64  # of xorbs that are kept in memory: some 100 KiB each
+TABLES = 64  # of xorbs that are kept in memory: some 150 KiB each
+TABLE_CHUNKS = 1 << 16  # that all of these have: a xorb may have eight times as many as most
 DAMAGED = ".damaged"
 PARTIAL = f".part{TEMPORARY}"  # of chunks that were verified one by one, and are worth keeping after a crash
 
@@ -125,10 +126,10 @@ class Shelf:
         except OSError as e:
             raise told(e, target) from e
 
-    def write(self, target: Path, content: bytes, at: int) -> None:
+    def write(self, target: Path, pieces: Iterable[bytes], at: int) -> None:
         """Write a whole file: there afterwards, or as before."""
         with self._temporary(TEMPORARY) as (path, file):
-            file.write(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
             os.utime(file.fileno(), (at, at))
@@ -187,7 +188,7 @@ class Shelf:
         held = _read_end(file, name)
         with self._lock:
             self._tables[key] = held
-            while len(self._tables) > TABLES:
+            while len(self._tables) > TABLES or sum(len(each.table) for each in self._tables.values()) > TABLE_CHUNKS:
                 self._tables.popitem(last=False)
         return held
 

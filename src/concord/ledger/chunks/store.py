@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256 as sha256_of
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -91,10 +91,10 @@ class Chunks:
         if size_max is not None and any(file.size > size_max for file in shard.files):
             raise TooLargeError(f"a file of more than {size_max} bytes")
         for xorb in shard.xorbs:
-            if tuple(self._shelf.table(xorb.hash).chunks()) != xorb.chunks:
+            if not xorb.is_of(self._shelf.table(xorb.hash)):
                 raise ForgedError(f"the shard says other chunks of xorb {spell(xorb.hash)} than it has")
-        checked = [(file, self._checked(file, at)) for file in shard.files]
-        return [self._settle(file, entry) for file, entry in checked]
+        entries = [self._checked(file, at) for file in shard.files]
+        return [self._settle(file, entry) for file, entry in zip(shard.files, entries, strict=True)]
 
     def ingest(self, pieces: Iterable[bytes], at: int, sha256: str | None = None) -> Entry:
         """Take a whole file, of which only what is new is stored. ForgedError if it does not have the SHA-256 that was said."""
@@ -256,7 +256,8 @@ class Chunks:
     def shard(self, name: str) -> bytes:
         """How a file is put together, as its shard. MissingError if it is not here; DamagedError if it is not what was written."""
         self._entry(name)
-        return bytes(Shard((_read_shard(self._shelf.shard(unspell(name))),)))
+        _, raw = _read_shard(self._shelf.shard(unspell(name)))
+        return raw
 
     def users(self, xorb: str) -> dict[str, list[tuple[int, int]]]:
         """The SHA-256 of each file that has chunks of a xorb, and which: [start, stop)."""
@@ -345,8 +346,8 @@ class Chunks:
 
     def check_shard(self, name: str) -> list[str]:
         """The xorbs that a stored shard needs, and of which there is no file. DamagedError if it is not what was written."""
-        terms = _read_shard(self._shelf.shard(unspell(name))).terms
-        return [spell(xorb) for xorb in dict.fromkeys(term.xorb for term in terms) if not self._shelf.xorb(xorb).is_file()]
+        file, _ = _read_shard(self._shelf.shard(unspell(name)))
+        return [spell(xorb) for xorb in dict.fromkeys(term.xorb for term in file.terms) if not self._shelf.xorb(xorb).is_file()]
 
     def names(self, kind: str, folder: str) -> list[str]:
         """The "xorbs" or "shards" that are stored whose names begin with two digits, in order."""
@@ -425,7 +426,7 @@ class Chunks:
                 index.add_xorb(db, unspell(spelled), self._shelf.table(unspell(spelled)), int(path.stat().st_mtime))
         for _, path in self._shelf.names("shards"):
             with suppress(DamagedError):
-                file = _read_shard(path)
+                file, _ = _read_shard(path)
                 assert file.digest is not None
                 entry = Entry(spell(file.hash), turned(file.digest).hex(), file.size, int(path.stat().st_mtime))
                 index.put_file(db, entry, file.hash, file.terms)
@@ -510,14 +511,15 @@ class Chunks:
         if len(file.ranges) != len(file.terms):
             raise MalformedError(f"file {spell(file.hash)} comes without range hashes")
         tree = Tree()
-        for term, proof in zip(file.terms, file.ranges, strict=True):
-            table = self._shelf.table(term.xorb)
-            if term.stop > len(table) or term.size != table.size(term.start, term.stop):
-                raise ForgedError(f"file {spell(file.hash)} names chunks that xorb {spell(term.xorb)} does not have")
-            if proof != range_hash(table.hashes[term.start * 32 : term.stop * 32]):
-                raise ForgedError(f"file {spell(file.hash)} comes with a wrong range hash")
-            for chunk, size in table.chunks(term.start, term.stop):
-                tree.add(chunk, size)
+        for xorb, some in groupby(zip(file.terms, file.ranges, strict=True), lambda each: each[0].xorb):
+            table = self._shelf.table(xorb)
+            for term, proof in some:
+                if term.stop > len(table) or term.size != table.size(term.start, term.stop):
+                    raise ForgedError(f"file {spell(file.hash)} names chunks that xorb {spell(xorb)} does not have")
+                if proof != range_hash(table.hashes[term.start * 32 : term.stop * 32]):
+                    raise ForgedError(f"file {spell(file.hash)} comes with a wrong range hash")
+                for chunk, size in table.chunks(term.start, term.stop):
+                    tree.add(chunk, size)
         if file_hash_of(tree.root()) != file.hash:
             raise ForgedError(f"what came as the chunks of file {spell(file.hash)} are others")
         known = self._one("hash", file.hash)
@@ -529,7 +531,7 @@ class Chunks:
     def _digest(self, terms: Iterable[Term]) -> str:
         """The SHA-256 of the content."""
         digest = sha256_of()
-        for piece in Stream(self._parts([(0, term) for term in terms], 0, index.SIZE_MAX)):
+        for piece in Stream(self._parts(((0, term) for term in terms), 0, index.SIZE_MAX)):
             digest.update(piece)
         return digest.hexdigest()
 
@@ -545,7 +547,7 @@ class Chunks:
             needed = {term.xorb for term in file.terms}
             if len(index.known_xorbs(db, needed)) < len(needed):
                 raise MissingError(f"file {entry.hash} needs a xorb that was cleared away meanwhile")
-            self._shelf.write(self._shelf.shard(file.hash), bytes(Shard((whole,))), entry.at)
+            self._shelf.write(self._shelf.shard(file.hash), Shard((whole,)).pieces(), entry.at)
             index.put_file(db, entry, file.hash, file.terms)
         return entry
 
@@ -565,12 +567,13 @@ class Chunks:
 
     def _parts(self, terms: Iterable[tuple[int, Term]], start: int, stop: int) -> Iterator[Part]:
         """What is to be read of the xorbs for bytes [start, stop) of a file, of which these are the terms, each with its offset."""
-        for offset, term in terms:
-            with self._shelf.reader(term.xorb) as reader:
+        for xorb, some in groupby(terms, lambda each: each[1].xorb):
+            with self._shelf.reader(xorb) as reader:
                 table = reader.held.table
-                first, last = answers.within(table, term, start - offset, stop - offset)
-                place = offset + answers.before(table, term, first)
-                yield Part(reader, first, last, start - place, stop - place)
+                for offset, term in some:
+                    first, last = answers.within(table, term, start - offset, stop - offset)
+                    place = offset + answers.before(table, term, first)
+                    yield Part(reader, first, last, start - place, stop - place)
 
     def _strays(self, db: Connection, before: int, used: set[bytes]) -> list[Path]:
         """Xorbs that are in no index, because something was cut off, or that were set aside; older than a time."""
@@ -596,8 +599,8 @@ def _hashed(pieces: Iterable[bytes], update: Callable[[bytes], None]) -> Iterato
         yield piece
 
 
-def _read_shard(path: Path) -> File:
-    """The file of a stored shard."""
+def _read_shard(path: Path) -> tuple[File, bytes]:
+    """The file of a stored shard, and its bytes."""
     raw = path.read_bytes()
     try:
         shard = Shard.parse(raw)
@@ -605,4 +608,4 @@ def _read_shard(path: Path) -> File:
         raise damaged(path, "it is not what was written") from e
     if len(shard.files) != 1 or spell(shard.files[0].hash) != path.name or shard.files[0].digest is None or bytes(shard) != raw:
         raise damaged(path, "it is not what was written")
-    return shard.files[0]
+    return shard.files[0], raw
