@@ -5,6 +5,7 @@ import json
 import struct
 import zlib
 from hashlib import sha256
+from math import prod
 
 from msgspec import to_builtins
 
@@ -267,3 +268,24 @@ def many(shelf: Shelf, origin: str, count: int) -> None:
         said.append(node.compose(speaker, Commit, fields))
     for start in range(0, len(said), 500):
         node.say_composed(speaker, said[start : start + 500])
+
+
+def gguf(shapes: dict[str, list[int]], kind: int = 0, *pairs: bytes, version: int = 3, order: str = "<") -> bytes:
+    """A GGUF of zeros with tensors of these shapes, all of the type `kind` (0: F32), and these `pairs`."""
+    tensors, at = b"", 0
+    for name, shape in shapes.items():
+        tensors += gguf_text(name, order) + struct.pack(f"{order}I{len(shape)}QIQ", len(shape), *shape, kind, at)
+        at += 4 * prod(shape)
+    return b"GGUF" + struct.pack(f"{order}IQQ", version, len(shapes), len(pairs)) + b"".join(pairs) + tensors + bytes(at)
+
+
+def gguf_pair(key: str, value: str | int, order: str = "<") -> bytes:
+    """A pair of a GGUF: a text, or a number of 32 bits."""
+    if isinstance(value, str):
+        return gguf_text(key, order) + struct.pack(f"{order}I", 8) + gguf_text(value, order)
+    return gguf_text(key, order) + struct.pack(f"{order}II", 4, value)
+
+
+def gguf_text(value: str, order: str = "<") -> bytes:
+    """A text as a GGUF has it."""
+    return struct.pack(f"{order}Q", len(value.encode())) + value.encode()

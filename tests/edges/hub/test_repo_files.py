@@ -1,5 +1,6 @@
 """The files of a revision: listed in pages, told of by path, sent whole and in part."""
 
+from hashlib import sha256
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ from asking import Person, failure, file, large
 from concord.ledger.blobs import Hold, Tombstone
 from concord.node import Node
 from concord.pillars.commons.tree import git_blob
+from concord.testing.repos import gguf, gguf_pair, safetensors
 
 
 @pytest.fixture
@@ -231,3 +233,42 @@ def test_the_headers_of_shards_are_told_together(owner: Person, nobody: Person) 
     assert failure(nobody.get(f"{url}/never")) == (404, "EntryNotFound")
     owner.commit(repo, file("model.safetensors.index.json", b'{"weight_map": {"w": "../../never"}}'))
     assert nobody.get(f"{url}/model.safetensors.index.json").status_code == 400
+
+
+def test_parameters_of_all_shards_are_told_once_all_are_here(owner: Person, nobody: Person) -> None:
+    repo = owner.open("shards")
+    shard = safetensors({"w": [2, 3]})
+    for number in (1, 2):
+        path = f"model-0000{number}-of-00002.safetensors"
+        content = shard + bytes(number - 1)
+        owner.send(repo, content)
+        owner.commit(repo, large(path, content))
+        told = nobody.get(f"/api/models/{repo}").json()
+        assert told["safetensors"] == {"parameters": {"F32": 6 * number}, "total": 6 * number}
+
+
+def test_what_a_gguf_says_is_told_unless_it_is_held(node: Node, owner: Person, nobody: Person) -> None:
+    repo = owner.open("small")
+    pairs = [
+        gguf_pair("general.architecture", "llama"),
+        gguf_pair("llama.context_length", 4096),
+        gguf_pair("tokenizer.chat_template", "{{ x }}"),
+    ]
+    content = gguf({"w": [8, 4]}, 2, *pairs)
+    owner.send(repo, content)
+    owner.commit(repo, large("small-q4_0.gguf", content))
+    wanted = {"total": 32, "architecture": "llama", "context_length": 4096, "chat_template": "{{ x }}"}
+    for path in (f"/api/models/{repo}", f"/api/models/{repo}?expand=gguf", f"/api/models/{repo}"):
+        assert nobody.get(path).json()["gguf"] == wanted
+    node.blobs.hold(sha256(content).hexdigest(), Hold(by="safety", reason="it harms", at=1))
+    assert "gguf" not in nobody.get(f"/api/models/{repo}").json()
+
+
+def test_what_a_readme_said_is_not_told_of_a_repo_that_does_not_have_it(owner: Person, other: Person, nobody: Person) -> None:
+    readme = b"---\nlicense: mit\n---\n"
+    mine = owner.open("mine", private=True)
+    owner.commit(mine, file("README.md", readme))
+    assert owner.get(f"/api/models/{mine}").json()["cardData"] == {"license": "mit"}
+    theirs = other.open("theirs")
+    other.commit(theirs, file("README.md", b"# Nothing\n"))
+    assert nobody.get(f"/api/models/{theirs}").json()["cardData"] == {}

@@ -182,7 +182,7 @@ class OpennessShape(Shape, frozen=True):
 
 
 class ParametersShape(Shape, frozen=True):
-    """How many parameters the safetensors files say that they have; `unread` files could not be read."""
+    """How many parameters the weights say that they have; `unread` files could not be read."""
 
     total: int
     by_type: dict[str, int]

@@ -13,6 +13,7 @@ from concord.edges import access
 from concord.edges.hub.clones import Clones
 from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError, NoRevisionError
 from concord.edges.hub.outline import Outlines
+from concord.edges.hub.readings import Readings
 from concord.edges.hub.tickets import Turns
 from concord.errors import MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
@@ -41,6 +42,7 @@ class Hub:
         self.passports = Passports(self.shelf)
         self.outlines = Outlines()
         self.clones = Clones(self.shelf)
+        self.readings = Readings(self.shelf)
         self.turns = Turns(TURNS)
 
     def namespace(self, origin: str) -> str:

@@ -47,7 +47,7 @@ EXPANDABLE: Mapping[Kind, frozenset[str]] = {  # what the clients' own lists hav
     "space": frozenset((*_ALL, "datasets", "models", "region", "runtime", "sdk", "subdomain")),
 }
 _OF_CARD = {"model-index": "model-index", "widgetData": "widget", "paperswithcode_id": "paperswithcode_id"}
-_OF_FILES = {"siblings", "cardData", "config", "safetensors", "usedStorage", "mainSize", *_OF_CARD}
+_OF_FILES = {"siblings", "cardData", "config", "safetensors", "gguf", "usedStorage", "mainSize", *_OF_CARD}
 _NEVER = {"downloadsAllTime": 0, "resourceGroup": None, "xetEnabled": True}  # the same of every repo here
 
 
@@ -72,7 +72,7 @@ class Files:
     @cached_property
     def described(self) -> dict[str, Any]:
         """What a model says of itself."""
-        return weights.described(self.hub.shelf, self.repo, self.tree) if self.repo.id.kind == "model" else {}
+        return weights.described(self.hub, self.repo, self.tree) if self.repo.id.kind == "model" else {}
 
     def tell(self, name: str) -> Any:
         """One property, or None if it is not known."""
@@ -83,7 +83,7 @@ class Files:
                 return self.front
             case "usedStorage" | "mainSize":
                 return sum(file.size for file in self.tree.values())
-            case "config" | "safetensors":
+            case "config" | "safetensors" | "gguf":
                 return self.described.get(name)
         return self.front.get(_OF_CARD[name])
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from concord.edges.hub.asking import Hub
-from concord.errors import ConcordError
 from concord.pillars.commons import File, Repo, Revision
 from concord.pillars.commons.card import MATTER_MAX, matter
 from concord.pillars.commons.labels import claimed
@@ -97,12 +96,11 @@ def _of_kind(line: Line, name: str) -> dict[str, Any]:
 def front_matter(hub: Hub, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """What the front matter of README.md says; nothing where it cannot be read, or is not here."""
     readme = tree.get(README)
-    if readme is None or not hub.shelf.have(repo, readme):
+    if readme is None:
         return {}
-    try:
-        return matter(hub.shelf.peek(repo, readme, 0, min(readme.size, MATTER_MAX + 8)))
-    except ConcordError:
-        return {}
+    return hub.readings.of(
+        "card", repo, [readme], lambda: matter(hub.shelf.peek(repo, readme, 0, min(readme.size, MATTER_MAX + 8)))
+    )
 
 
 def ordered(tree: Mapping[str, File]) -> Sequence[File]:

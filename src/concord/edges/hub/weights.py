@@ -1,70 +1,32 @@
-"""What the header of a safetensors file says of the weights in it. It is read with limits, because anybody can write one.
+"""What clients are told of the weights of a model: the headers of safetensors files, and what these and GGUF files say in short.
 
-The file begins with the length of the header (8 bytes, little-endian) and the header, a JSON object: names of tensors, each with
-its type, shape and place in the file.
-
->>> header = b'{"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}'
->>> count(parse(len(header).to_bytes(8, "little") + header, 8 + len(header) + 24))
-{'F32': 6}
+Anybody can write such a file, so headers are read with limits (`pillars.commons.safetensors`, `pillars.commons.gguf`).
 """
 
-from collections.abc import Iterator, Mapping
-from math import prod
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from concord.errors import ConcordError, MalformedError
-from concord.pillars.commons import File, Repo
+from concord.edges.hub.asking import Hub
+from concord.errors import MalformedError
+from concord.pillars.commons import File, Repo, gguf, safetensors
+from concord.pillars.commons.passport import counted, parameters
 from concord.shelf import Reader
 
-HEADER_MAX = 25_000_000  # bytes
+HEADER_MAX = 25_000_000  # bytes: what clients take
 INDEX_MAX = 10_000_000  # bytes of the list of shards
 SHARDS_MAX = 200
-SINGLE = "model.safetensors"
 CONFIG = "config.json"
 CONFIG_MAX = 1_000_000  # bytes
-_METADATA = "__metadata__"
-
-
-class Tensor(msgspec.Struct):
-    """Where a tensor stands."""
-
-    dtype: str
-    shape: list[int]
-    data_offsets: tuple[int, int]
-
-
-def parse(raw: bytes, size: int) -> dict[str, Any]:
-    """The header at the beginning of a file of `size` bytes. MalformedError if it is none."""
-    length = int.from_bytes(raw[:8], "little")
-    if len(raw) < 8 or not 2 <= length <= min(HEADER_MAX, size - 8) or len(raw) < 8 + length:
-        raise MalformedError("not a safetensors file: the length of its header cannot be right")
-    try:
-        header = msgspec.json.decode(raw[8 : 8 + length], type=dict[str, Any])
-        for name, tensor in header.items():
-            _check(name, tensor, size - 8 - length)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise MalformedError(f"not a safetensors file: {e}") from e
-    return header
-
-
-def count(header: Mapping[str, Any]) -> dict[str, int]:
-    """How many parameters there are of each type."""
-    counted: dict[str, int] = {}
-    for name, tensor in header.items():
-        if name != _METADATA:
-            counted[tensor["dtype"]] = counted.get(tensor["dtype"], 0) + prod(tensor["shape"])
-    return counted
 
 
 def read(shelf: Reader, repo: Repo, file: File) -> dict[str, Any]:
-    """The header of a file of a repo. MalformedError if it has none."""
-    raw = shelf.peek(repo, file, 0, min(8, file.size))
-    length = int.from_bytes(raw, "little")
-    if length > HEADER_MAX:
-        raise MalformedError("not a safetensors file: the length of its header cannot be right")
-    return parse(raw + shelf.peek(repo, file, 8, min(8 + length, file.size)), file.size)
+    """The header of a safetensors file of a repo. MalformedError if it has none."""
+    found = safetensors.header(file.size, partial(shelf.peek, repo, file), HEADER_MAX)
+    told = {each.name: {"dtype": each.dtype, "shape": each.shape, "data_offsets": each.data_offsets} for each in found.tensors}
+    return {"__metadata__": found.metadata, **told} if found.metadata else told
 
 
 def sharded(shelf: Reader, repo: Repo, tree: Mapping[str, File], index: File) -> dict[str, Any]:
@@ -79,21 +41,38 @@ def sharded(shelf: Reader, repo: Repo, tree: Mapping[str, File], index: File) ->
     return {"index": {"metadata": said.get("metadata", {})}, "headers": headers}
 
 
-def described(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
-    """What a model says of itself in its files, as far as they are here and can be read."""
-    return dict(_described(shelf, repo, tree))
+def described(hub: Hub, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
+    """What a model says of itself in its files, as far as all of them are here and can be read."""
+    form, files = counted(tree)
+    config = [tree[CONFIG]] if CONFIG in tree else []
+    told = {
+        form: hub.readings.of(form, repo, files, lambda: _OF_FORM[form](hub.shelf, repo, tree)),
+        CONFIG: hub.readings.of(CONFIG, repo, config, lambda: _config(hub.shelf, repo, *config)),
+    }
+    return {name.removesuffix(".json"): value for name, value in told.items() if value}
 
 
-def _described(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> Iterator[tuple[str, Any]]:
-    try:
-        if SINGLE in tree and shelf.have(repo, tree[SINGLE]):
-            counted = count(read(shelf, repo, tree[SINGLE]))
-            yield "safetensors", {"parameters": counted, "total": sum(counted.values())}
-        if CONFIG in tree and shelf.have(repo, tree[CONFIG]):
-            config = _json(shelf, repo, tree[CONFIG], CONFIG_MAX)
-            yield "config", {name: config[name] for name in ("architectures", "model_type") if name in config}
-    except ConcordError:
-        return  # not here, or not readable: then it says nothing
+def _safetensors(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
+    found = parameters(tree, partial(shelf.peek, repo))
+    return {"parameters": found.by_type, "total": found.total} if found and not found.unread else {}
+
+
+def _gguf(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
+    """As the Hub tells of a GGUF. What the header does not say is left out."""
+    found, first = parameters(tree, partial(shelf.peek, repo)), gguf.smallest(tree)[0]
+    if not found or found.unread:
+        return {}
+    head = gguf.header(first.size, partial(shelf.peek, repo, first))
+    said = {"architecture": head.architecture, "context_length": head.context_length, "chat_template": head.metadata.get(gguf.CHAT)}
+    return {"total": found.total, **{name: value for name, value in said.items() if value}}
+
+
+def _config(shelf: Reader, repo: Repo, file: File) -> dict[str, Any]:
+    config = _json(shelf, repo, file, CONFIG_MAX)
+    return {name: config[name] for name in ("architectures", "model_type") if name in config}
+
+
+_OF_FORM = {"safetensors": _safetensors, "gguf": _gguf}
 
 
 def _json(shelf: Reader, repo: Repo, file: File, most: int) -> dict[str, Any]:
@@ -103,11 +82,3 @@ def _json(shelf: Reader, repo: Repo, file: File, most: int) -> dict[str, Any]:
         return msgspec.json.decode(shelf.peek(repo, file, 0, file.size), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedError(f"{file.path} is no JSON object: {e}") from e
-
-
-def _check(name: str, tensor: Any, size: int) -> None:
-    if name == _METADATA:
-        return
-    start, stop = msgspec.convert(tensor, Tensor).data_offsets
-    if not 0 <= start <= stop <= size or any(each < 0 for each in tensor["shape"]):
-        raise MalformedError(f"not a safetensors file: tensor {name[:100]!r} is not in it")

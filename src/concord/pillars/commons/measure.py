@@ -2,8 +2,8 @@
 in how much memory its weights fit.
 
 All of it but the parameters follows from the card and the names and sizes in the tree, so every node finds the same, whether the
-bytes are here or not, and whoever asks. Parameters are counted in the headers of safetensors files, where those are here: of a
-model of which one is elsewhere, how many it has is not known.
+bytes are here or not, and whoever asks. Parameters are counted in the headers of safetensors files, or of a GGUF,
+where those are here: of a model of which one is elsewhere, how many it has is not known.
 
 >>> from concord.pillars.commons.tree import File
 >>> tree = {path: File(path=path, size=size, sha256="9f" * 32) for path, size in (("model.safetensors", 6 * GB), ("a.md", 9))}
@@ -23,13 +23,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from concord.pillars.commons.gguf import smallest
 from concord.pillars.commons.licence import licence
 from concord.pillars.commons.openness import classify
 from concord.pillars.commons.passport import Read, parameters
 from concord.pillars.commons.records import Card, Kind
 from concord.pillars.commons.tree import File, Tree
 
-EDITION = 2  # of these rules: what was measured by others is measured again
+EDITION = 3  # of these rules: what was measured by others is measured again
 GB = 10**9
 SIZES = {"100MB": GB // 10, "1GB": GB, "10GB": 10 * GB, "100GB": 100 * GB}  # below which size each class ends, in bytes
 LARGEST = "more"
@@ -68,7 +69,6 @@ _PATTERNS: dict[Kind, tuple[tuple[str, str], ...]] = {
     "space": (),
 }
 _FORMATS = {kind: [(name, re.compile(pattern)) for name, pattern in patterns] for kind, patterns in _PATTERNS.items()}
-_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,7 @@ def _weights(tree: Tree) -> int:
     tensors = _sum(file for path, file in kept.items() if path.endswith(".safetensors"))
     if tensors:
         return tensors
-    wholes: dict[str, list[File]] = {}
-    for path, file in kept.items():
-        if path.endswith(".gguf"):
-            wholes.setdefault(_PART.sub("", path), []).append(file)
-    return min(map(_sum, wholes.values())) if wholes else _sum(file for path, file in kept.items() if path.endswith(_OTHERS))
+    return _sum(smallest(tree)) or _sum(file for path, file in kept.items() if path.endswith(_OTHERS))
 
 
 def _sum(files: Iterable[File]) -> int:

@@ -11,13 +11,15 @@ which file, or which name is missing, and can look.
 ('Apache-2.0', None, ['architecture', 'evaluation results'])
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from concord.errors import MalformedError
+from concord.pillars.commons import gguf, openness, safetensors, training
 from concord.pillars.commons import licence as licences
-from concord.pillars.commons import openness, safetensors, training
 from concord.pillars.commons.card import MATTER_MAX, words
 from concord.pillars.commons.licence import Licence
 from concord.pillars.commons.openness import Openness
@@ -25,7 +27,8 @@ from concord.pillars.commons.records import Card
 from concord.pillars.commons.training import README, RESULTS, RESULTS_MAX, Stated
 from concord.pillars.commons.tree import File, Tree
 
-HEADERS_MAX = 64  # files whose header is read
+HEADERS_MAX = 64  # safetensors files whose header is read
+PARTS_MAX = 16  # of a GGUF, of which the same
 _FORMATS = {
     "safetensors": "safetensors", "gguf": "GGUF", "onnx": "ONNX", "bin": "pickle", "pt": "pickle", "pth": "pickle", "pkl": "pickle",
     "ckpt": "pickle", "h5": "HDF5", "parquet": "Parquet", "arrow": "Arrow", "csv": "CSV", "jsonl": "JSON Lines", "npz": "NumPy",
@@ -33,6 +36,8 @@ _FORMATS = {
 }  # fmt: skip
 
 Read = Callable[[File, int, int], bytes | None]  # some bytes of a file, or None if it is not here
+Form = Literal["safetensors", "gguf"]
+Header = Callable[[int, Callable[[int, int], bytes]], safetensors.Tensors | gguf.Gguf]
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Passport:
-    """All of it. `parameters` None: there is no safetensors file. `front` is what README.md says, with numbers as words.
+    """All of it. `parameters` None: there are no weights of a form that says it.
 
-    `weights` are the files of weights, with their digests.
+    `front` is what README.md says, with numbers as words; `weights` are the files of weights, with their digests.
     """
 
     licence: Licence
@@ -102,25 +107,30 @@ def _formats(tree: Tree) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def counted(tree: Tree) -> tuple[Form, list[File]]:
+    """In which files of a tree the parameters are counted: all safetensors files, or, where there are none, the smallest GGUF."""
+    tensors = [file for path, file in sorted(tree.items()) if path.endswith(".safetensors") and "checkpoint" not in path]
+    return ("safetensors", tensors) if tensors else ("gguf", gguf.smallest(tree))
+
+
 def parameters(tree: Tree, read: Read) -> Parameters | None:
-    """How many parameters the safetensors files of a tree have, as their headers say; None if there are no such files."""
-    weights = [file for path, file in sorted(tree.items()) if path.endswith(".safetensors") and "checkpoint" not in path]
-    if not weights:
-        return None
-    by_type: dict[str, int] = {}
-    unread = max(len(weights) - HEADERS_MAX, 0)
-    for file in weights[:HEADERS_MAX]:
-        found = _header(file, read)
-        unread += found is None
-        for name, count in found.by_type.items() if found else ():
-            by_type[name] = by_type.get(name, 0) + count
-    return Parameters(sum(by_type.values()), by_type, unread)
+    """How many parameters the weights of a tree have, as their headers say; None if there are none of a form that says it."""
+    form, files = counted(tree)
+    header, most = (safetensors.header, HEADERS_MAX) if form == "safetensors" else (gguf.header, PARTS_MAX)
+    return _summed([*_counted(files[:most], header, read)], len(files)) if files else None
 
 
-def _header(file: File, read: Read) -> safetensors.Tensors | None:
-    if read(file, 0, 1) is None:
-        return None
-    try:
-        return safetensors.header(file.size, lambda start, stop: read(file, start, stop) or b"")
-    except MalformedError:
-        return None
+def _summed(found: Sequence[Mapping[str, int]], files: int) -> Parameters:
+    """What was found in the headers of some of so many `files`."""
+    by_type: Counter[str] = Counter()
+    for each in found:
+        by_type.update(each)
+    return Parameters(by_type.total(), dict(by_type), files - len(found))
+
+
+def _counted(files: Iterable[File], header: Header, read: Read) -> Iterator[Mapping[str, int]]:
+    """How many parameters of each type there are in each of these files that is here, and can be read."""
+    for file in files:
+        if read(file, 0, 1) is not None:
+            with suppress(MalformedError):
+                yield header(file.size, lambda start, stop, file=file: read(file, start, stop) or b"").by_type  # type: ignore[misc]

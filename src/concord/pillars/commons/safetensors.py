@@ -60,10 +60,13 @@ class Tensors:
         return found
 
 
-def header(size: int, read: Callable[[int, int], bytes]) -> Tensors:
-    """The header of a file of `size` bytes, of which `read(start, stop)` gives some. MalformedError if it has none."""
+def header(size: int, read: Callable[[int, int], bytes], most: int = HEADER_MAX) -> Tensors:
+    """The header of a file of `size` bytes, of which `read(start, stop)` gives some. MalformedError if it has none.
+
+    Or one of more than `most` bytes.
+    """
     length = int.from_bytes(read(0, min(_LENGTH, size)), "little")
-    if size < _LENGTH or not 2 <= length <= min(HEADER_MAX, size - _LENGTH):
+    if size < _LENGTH or not 2 <= length <= min(most, size - _LENGTH):
         raise MalformedError("not a safetensors file, or one whose header is longer than can be read here")
     try:
         said = msgspec.json.decode(read(_LENGTH, _LENGTH + length), type=dict[str, Any])
