@@ -66,7 +66,7 @@ class Settings:
         "A file larger than this is not fetched at all.",
     )
     reserve_bytes: int = _setting(
-        256 * _MIB, "Bytes of the disk that uploads of large files leave free, so that the node can go on saying records."
+        256 * _MIB, "Bytes of the disk that large files leave free, however they come, so that the node can go on saying records."
     )
     give_rate: int = _setting(0, "The most bytes a second of files of repos that are given to all peers together; 0: any.")
     give_requests: int = _setting(

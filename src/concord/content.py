@@ -8,7 +8,6 @@ Where they are stored is known here and nowhere else: small files as blobs, larg
 kept once.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from concord.errors import DamagedError, MissingError, TooLargeError
 from concord.ledger.chunks import Entry
+from concord.ledger.storage.files import free
 from concord.node import Node
 from concord.pillars.commons import Repo
 from concord.private.tables import content as table
@@ -39,8 +39,7 @@ class Content:
 
     def room(self) -> int:
         """How many bytes large files may still take: what is free on the disk, but for what the settings reserve."""
-        disk = os.statvfs(self._node.blobs.root)
-        return max(0, disk.f_bavail * disk.f_frsize - self._node.settings.reserve_bytes)
+        return max(0, free(self._node.blobs.root) - self._node.settings.reserve_bytes)
 
     def have(self, repo: Repo, digests: Iterable[str]) -> set[str]:
         """Which of these are here as content of `repo`."""

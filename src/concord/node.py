@@ -91,7 +91,7 @@ class Node:
     @cached_property
     def chunks(self) -> Chunks:
         """The chunk store under the blobs. Opened when it is first needed."""
-        return Chunks(self._chunks_folder)
+        return Chunks(self._chunks_folder, lambda: self.settings.reserve_bytes)
 
     @property
     def has_chunks(self) -> bool:

@@ -336,3 +336,34 @@ def test_a_line_that_breaks_costs_nothing_that_came(chunks: Chunks) -> None:
         raise UnreachableError("the line broke")
     listing = [(spell(chunk_hash(part)), len(part)) for part in parts]
     assert list(chunks.wanted(listing)) == listing[7:]
+
+
+# A reserve
+
+
+def test_whatever_comes_leaves_the_reserve_and_nothing_half(tmp_path: Path) -> None:
+    reserve = [0]
+    chunks = Chunks(tmp_path / "chunks", lambda: reserve[0])
+    entry = chunks.ingest(pieces(PLAIN), NOW)
+    before, reserve[0] = files(chunks.root), 1 << 62
+    name, raw = packed([b"one", b"two"])
+    with pytest.raises(StorageError, match="reserve_bytes"):
+        chunks.put_xorb(name, [raw], NOW)
+    with pytest.raises(StorageError, match="disk is full"):
+        chunks.ingest(pieces(EDITED), NOW)
+    with pytest.raises(StorageError, match="disk is full"), chunks.collect(NOW) as writer:
+        writer.add(spell(chunk_hash(b"three")), seal(b"three"))
+    assert files(chunks.root) == before
+    assert chunks.ingest(pieces(PLAIN), NOW).hash == entry.hash  # what is here already needs no room
+    reserve[0] = 0
+    assert chunks.put_xorb(name, [raw], NOW)
+
+
+def test_what_was_set_aside_is_mended_on_a_full_disk(tmp_path: Path) -> None:
+    chunks = Chunks(tmp_path / "chunks", lambda: 1 << 62)
+    Chunks(chunks.root).ingest(pieces(PLAIN), NOW)
+    (entry,) = chunks.entries()
+    (xorb,) = chunks.xorbs_of(entry.hash)
+    chunks.set_aside(xorb)
+    assert chunks.salvage(NOW)
+    assert whole(chunks, entry) == PLAIN

@@ -249,6 +249,8 @@ class Courier:
         except MissingError:
             pass  # nobody has a map of it; somebody may have it whole, such as a plain web server
         had = blobs.have(file.sha256)
+        if file.large:
+            self._node.chunks.need(file.size - blobs.received(file.sha256, file.size))
         fetch_whole(blobs, wanted, sources, beside=beside)  # even if it is here: only who sends it shows that the repo has it
         if fetch is not None:
             self._shelf.content.take(blobs.get(file.sha256), file.sha256, file.size)

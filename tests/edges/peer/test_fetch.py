@@ -18,7 +18,7 @@ from concord.edges.peer.fetch import Fetch, How
 from concord.edges.peer.plan import Wanted
 from concord.edges.peer.source import FolderSource
 from concord.edges.peer.whole import fetch_whole
-from concord.errors import ConcordError, ForgedError, LaterError, MissingError, UnreachableError
+from concord.errors import ConcordError, ForgedError, LaterError, MissingError, StorageError, UnreachableError
 from concord.ledger.blobs import Blobs, Hold
 from concord.ledger.chunks import Chunks
 from concord.shelf import Shelf
@@ -453,3 +453,15 @@ def test_what_is_not_taken_whole_is_taken_by_its_chunks(world: World, chunks: Ch
     assert content(chunks, first) == a
     assert line.sent["xorbs"] < 250_000
     assert mine is not None
+
+
+def test_a_full_disk_ends_a_fetch_and_what_came_counts_once_there_is_room(world: World, one: Wanted, tmp_path: Path) -> None:
+    reserve = [1 << 62]
+    chunks = Chunks(tmp_path / "chunks", lambda: reserve[0])
+    with pytest.raises(StorageError, match="reserve_bytes"):
+        run(chunks, one, source(world))
+    assert chunks.by_digest(one.sha256) is None
+    assert not list((chunks.root / "xorbs").rglob("*"))
+    reserve[0] = 0
+    run(chunks, one, source(world))
+    assert content(chunks, one) == ONE

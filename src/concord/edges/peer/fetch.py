@@ -182,7 +182,7 @@ class Fetch:
         inside = self._inside(plan)
         self._units.clear()
         for xorb, home in homes.items():
-            incoming = Incoming(self._folder / spell(xorb), home.row, home.has)
+            incoming = Incoming(self._folder / spell(xorb), home.row, home.has, self._chunks.need)
             numbers = [number for number in home.numbers() if inside is None or number in inside.get(xorb, ())]
             unknown = {chunk for chunk, _ in self._chunks.wanted(_spelled(home, numbers))}
             known = sum(spell(home.row(number).chunk) not in unknown for number in numbers)

@@ -27,6 +27,7 @@ from concord.tlog.errors import ForgedError, MalformedError
 from concord.xet.xorb import verified
 
 RowOf = Callable[[int], Row]
+Need = Callable[[int], None]  # StorageError unless so many bytes more may come (`Chunks.need`)
 Note = Callable[[int, BinaryIO, int, int], None]  # (number of the chunk, file, start, length): it is all there
 
 
@@ -42,9 +43,12 @@ class _Held:
 class Incoming:
     """The chunks of one xorb that have come so far. `row` tells of each chunk that is wanted. Several threads may use it."""
 
-    def __init__(self, folder: Path, row: RowOf, numbers: Callable[[int], bool]) -> None:
-        """`numbers` tells whether a chunk is wanted at all: what an earlier process left beyond those is passed over."""
-        self._folder, self._row, self._wanted = folder, row, numbers
+    def __init__(self, folder: Path, row: RowOf, numbers: Callable[[int], bool], need: Need) -> None:
+        """`numbers` tells whether a chunk is wanted at all: what an earlier process left beyond those is passed over.
+
+        `need` is asked whether there is room, before each piece is written.
+        """
+        self._folder, self._row, self._wanted, self._need = folder, row, numbers, need
         self._held: dict[int, _Held] = {}
         self._tails: dict[int, _Held] = {}
         self._lock = Lock()
@@ -79,7 +83,7 @@ class Incoming:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with path.open("r+b" if tail else "w+b") as file:
-                run = Run(file, number, tail.start if tail else 0, self._row, self._note)
+                run = Run(file, number, tail.start if tail else 0, self._row, self._note, self._need)
                 try:
                     yield run
                 finally:
@@ -105,7 +109,7 @@ class Incoming:
         """Take over a run that an earlier process left."""
         number = int(path.name.partition("-")[0])
         with path.open("r+b") as file:
-            run = Run(file, number, 0, self._row, self._note)
+            run = Run(file, number, 0, self._row, self._note, self._need)
             with suppress(ForgedError, MalformedError):
                 while self._wanted(run.number) and run.complete():
                     pass
@@ -116,13 +120,14 @@ class Incoming:
 class Run:
     """Chunks that come one after the other: `number` is the next, of which `waiting` bytes are here."""
 
-    def __init__(self, file: BinaryIO, number: int, start: int, row: RowOf, note: Note) -> None:
+    def __init__(self, file: BinaryIO, number: int, start: int, row: RowOf, note: Note, need: Need) -> None:
         self.number, self.start = number, start
         self.waiting = file.seek(0, os.SEEK_END) - start
-        self._file, self._row, self._note = file, row, note
+        self._file, self._row, self._note, self._need = file, row, note, need
 
     def take(self, piece: bytes) -> bool:
         """Take what came; whether a chunk was completed. ForgedError or MalformedError if it is another: then it is dropped."""
+        self._need(len(piece))
         self._file.write(piece)
         self.waiting += len(piece)
         done = False

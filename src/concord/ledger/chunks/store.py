@@ -12,14 +12,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, TooLargeError
+from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, StorageError, TooLargeError
 from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import LANDED_AGE, Opening, Reconstruction, Span
 from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
 from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, chunks_aside, sound_aside
 from concord.ledger.chunks.writer import Weave, Writer
-from concord.ledger.storage.files import TEMPORARY, Files
+from concord.ledger.storage.files import TEMPORARY, Files, free
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash, spell, unspell
 from concord.xet.shard import File, Shard, Term, answer, turned
@@ -54,8 +54,9 @@ class Chunks:
     Hashes of chunks, xorbs and files are spelled as in the Xet protocol, SHA-256 in hexadecimal; `at` is the time in POSIX seconds.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, reserve: Callable[[], int] = lambda: 0) -> None:
+        """`reserve` tells how many bytes of the disk whatever comes in leaves free."""
+        self.root, self._reserve = root, reserve
         self._shelf = Shelf(root)
         self._files = Files(root)
         self._salvaged = set[tuple[str, int]]()  # what was set aside and looked at: by name and inode
@@ -65,18 +66,27 @@ class Chunks:
 
     # What comes in
 
+    def need(self, size: int) -> None:
+        """StorageError unless `size` bytes more may come. Whoever writes something large into the home asks before each piece."""
+        room = free(self.root) - self._reserve()
+        if size > room:
+            raise StorageError(
+                f"{self.root}: the disk is full: {size / 1e6:,.1f} MB are to come, and {max(0, room) / 1e6:,.1f} MB are left for "
+                "large files (see the setting reserve_bytes). Free some space, then do it again"
+            )
+
     def put_xorb(self, name: str, pieces: Iterable[bytes], at: int) -> bool:
         """Take a xorb, all of it verified; whether it is new. Its chunks can be built on at once.
 
         MalformedError or TooLargeError if it is no xorb, ForgedError if it is another one; then nothing of it stays.
         """
-        wanted = unspell(name)
-        with self._index.reading() as db:
-            if index.known_xorbs(db, [wanted]):
-                return False
+        return not self.has_xorb(name) and self._take_xorb(unspell(name), split(pieces), at, self.need)
+
+    def _take_xorb(self, wanted: bytes, chunks: Iterable[bytes], at: int, need: Callable[[int], None]) -> bool:
         with self._shelf.draft() as draft:
-            for stored in split(pieces):
+            for stored in chunks:
                 content = unseal(stored)
+                need(len(stored))
                 draft.add(chunk_hash(content), stored, len(content))
             return self._land(draft, at, wanted)
 
@@ -105,15 +115,17 @@ class Chunks:
             while batch := [(chunk_hash(content), content) for content in islice(chunks, BATCH)]:
                 known = self._reserved([chunk for chunk, _ in batch], at, reserved)
                 for chunk, content in batch:
-                    home, number = _home(weave, writer, known.get(chunk, ()), chunk) or writer.put(
-                        chunk, seal(content), len(content)
-                    )
+                    home, number = _home(weave, writer, known.get(chunk, ()), chunk) or self._put(writer, chunk, content)
                     weave.add(home, number, chunk, len(content))
                     tree.add(chunk, len(content))
                     size += len(content)
         if sha256 not in (None, digest.hexdigest()):
             raise ForgedError(f"what came as the file with SHA-256 {sha256} is something else")
         return self._keep(file_hash_of(tree.root()), weave, Entry("", digest.hexdigest(), size, at))
+
+    def _put(self, writer: Writer, chunk: bytes, content: bytes) -> tuple[Draft, int]:
+        self.need(len(content))
+        return writer.put(chunk, seal(content), len(content))
 
     def collect(self, at: int) -> AbstractContextManager[Writer]:
         """To take chunks from a peer one by one (`Writer.add`); after a crash, those that came are here all the same."""
@@ -442,7 +454,7 @@ class Chunks:
                         writer.put(chunk_hash(content), stored, len(content))
 
     def _writer(self, at: int, suffix: str) -> Writer:
-        return Writer(self._shelf, partial(self._land, at=at), suffix)
+        return Writer(self._shelf, partial(self._land, at=at), suffix, self.need)
 
     def _land(self, draft: Draft, at: int, wanted: bytes | None = None) -> bool:
         """Give a draft its place, then enter it. Whether it is new."""
@@ -461,7 +473,7 @@ class Chunks:
         """Keep what is sound of one xorb that was set aside, and has these chunks."""
         sound = [number for number, _ in sound_aside(path, table)]
         if len(sound) == len(table):
-            self.put_xorb(spell(table.root), (stored for _, stored in sound_aside(path, table)), at)
+            self._take_xorb(table.root, (stored for _, stored in sound_aside(path, table)), at, lambda _size: None)
             return len(sound)
         kept = 0
         with self._writer(at, PARTIAL) as writer:

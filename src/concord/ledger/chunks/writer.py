@@ -20,14 +20,16 @@ class Writer:
     What came before an error lands, too: its chunks are verified, and need not come again.
     """
 
-    def __init__(self, shelf: Shelf, land: Land, suffix: str) -> None:
-        self._shelf, self._land, self._suffix = shelf, land, suffix
+    def __init__(self, shelf: Shelf, land: Land, suffix: str, need: Callable[[int], None] = lambda _size: None) -> None:
+        """`need` is asked before bytes of a peer are taken (`Chunks.need`); what is verified already moves within the store."""
+        self._shelf, self._land, self._suffix, self._need = shelf, land, suffix, need
         self._open = ExitStack()
         self._draft: Draft | None = None
 
     def add(self, chunk: str, stored: bytes) -> None:
         """Take a chunk as a peer stores it. MalformedError or ForgedError if it is not the chunk that has this hash."""
         name = unspell(chunk)
+        self._need(len(stored))
         self.put(name, stored, len(verified(name, stored)))
 
     def put(self, chunk: bytes, stored: bytes, size: int) -> tuple[Draft, int]:

@@ -93,6 +93,12 @@ class Files:
 TEMPORARY = ".new"
 
 
+def free(folder: Path) -> int:
+    """How many bytes the disk that has this folder may still take."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
 def told(error: OSError, path: Path) -> StorageError:
     """The system's error as ours: what happened, and what to do."""
     match error.errno:
