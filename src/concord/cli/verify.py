@@ -10,8 +10,9 @@ import typer
 from concord.cli.shell import Shell, printable, read_file
 
 if TYPE_CHECKING:
+    from concord.ledger.progress import Progress
     from concord.operations.receipts import Checked
-    from concord.operations.verify import Finding, Progress
+    from concord.operations.verify import Finding
     from concord.pillars.commons.receipt import Trust
 
 NOTHING: Mapping[str, object] = MappingProxyType({})

@@ -16,13 +16,14 @@ notes of which repo has what. What was left undone is done the next time. A note
 Who builds on bytes that are here without sending them again says so first (`Content.renew`), and then looks whether they are here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
 from concord.content import AT_ONCE, Content
 from concord.errors import ConcordError, MalformedError, RefusedError
+from concord.ledger.progress import Progress, silent
 from concord.ledger.record import Detached, detached_fields
 from concord.ledger.view import blobs
 from concord.node import Node
@@ -33,7 +34,6 @@ from concord.shelf import Shelf
 
 AGE_MIN = 7 * 3600  # seconds: an address for an upload is good for six hours
 AGE = 72 * 3600  # seconds, unless said otherwise: an upload over a poor line takes days
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Needs:
     kept: list[str] = field(default_factory=list)
 
 
-def collect(node: Node, age: int, *, dry_run: bool = False, progress: Progress = lambda _name, _done, _all: None) -> Cleared:
+def collect(node: Node, age: int, *, dry_run: bool = False, progress: Progress = silent) -> Cleared:
     """Clear away what came more than `age` seconds ago and is not needed. May be called by several at once, and beside a server.
 
     RefusedError for a home that may lack what its logs said; MalformedError for an age within which an upload may still go on.

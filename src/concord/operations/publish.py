@@ -11,13 +11,14 @@ that is committed does.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from concord.errors import MalformedError, MissingError, RefusedError
 from concord.ledger.identity import label
+from concord.ledger.progress import Progress, silent
 from concord.operations.folder import ALL, Chosen, check_case, check_names, listed, open_file, small
 from concord.operations.front_matter import README, Words, completed, with_matter
 from concord.operations.snapshots import PIECE
@@ -29,7 +30,6 @@ from concord.shelf import Draft, Shelf
 
 GIVEN = 500  # files that the repo is given at once
 _RESERVED = {"models", "datasets", "spaces", "api", "resolve"}  # as names of repos they would be taken for parts of an address
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def publish(
     folder: Path,
     words: Words,
     chosen: Chosen = ALL,
-    progress: Progress = lambda _name, _done, _all: None,
+    progress: Progress = silent,
 ) -> Published:
     """Publish `folder` as the repo of `target`, which is made private if the second half says so, and there is none.
 

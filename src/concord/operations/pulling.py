@@ -20,6 +20,7 @@ from concord.config import Settings
 from concord.edges.peer.pull import pull as pull_logs
 from concord.edges.peer.source import Carrier, HttpSource, Source
 from concord.errors import ConcordError, MissingError, RefusedError, StorageError, UnreachableError
+from concord.ledger.progress import Progress
 from concord.node import Node
 from concord.operations import keeping, receipts
 from concord.operations.cache import Target
@@ -35,8 +36,6 @@ from concord.shelf import Reader
 FILES = 4  # that are on their way at a time
 AHEAD = 64  # files that wait for their turn
 SHOWN = 5  # files that are named where none fits
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from concord.errors import ConcordError, DamagedError, MissingError, RefusedError, TooLargeError
 from concord.ledger.identity import label
+from concord.ledger.progress import Progress, silent
 from concord.ledger.storage.files import Files
 from concord.node import Node
-from concord.operations.snapshots import Compared, Digests, Looker, Progress, open_regular
+from concord.operations.snapshots import Compared, Digests, Looker, open_regular
 from concord.pillars.commons import Repo, RepoId, Revision
 from concord.pillars.commons.receipt import FOLDER, LISTING, LISTING_MAX, PROOF, Receipt, Snapshot, Trust, listing, verify
 from concord.reading import prove
@@ -74,7 +75,7 @@ def save(node: Node, repo: Repo, revision: Revision, folder: Path, *, alone: boo
         notes.remove(name for name in list(notes.names("")) if name.endswith((PROOF, LISTING)) and name[:40] != revision.oid)
 
 
-def check(target: Path, trusted: Trust, progress: Progress = lambda _name, _done, _all: None) -> Iterator[Checked]:
+def check(target: Path, trusted: Trust, progress: Progress = silent) -> Iterator[Checked]:
     """Check the snapshots in a folder, in one of a cache, or in a whole cache, each as soon as it was read.
 
     MissingError if there is no receipt to check by.

@@ -16,6 +16,7 @@ from hashlib import sha1, sha256
 from pathlib import Path
 
 from concord.errors import DamagedError, MissingError, TooLargeError
+from concord.ledger.progress import Progress, silent
 from concord.pillars.commons import File, Tree
 from concord.pillars.commons.receipt import FOLDER
 from concord.pillars.commons.tree import folders, git_oid
@@ -26,7 +27,6 @@ _OF_TOOLS = {FOLDER, ".git", ".cache/huggingface"}  # at the top of a folder: wh
 _COMPILED = (".pyc", ".so", ".pyd")
 _CACHED = "__pycache__"
 
-Progress = Callable[[str, int, int], None]
 Digests = tuple[str, str]  # SHA-256, and the hash that git gives to the content
 
 
@@ -53,7 +53,7 @@ class Looker:
     stores: tuple[Path, ...] = ()
     known: dict[str, Digests] = field(default_factory=dict)
 
-    def compare(self, tree: Tree, progress: Progress = lambda _name, _done, _all: None) -> Compared:
+    def compare(self, tree: Tree, progress: Progress = silent) -> Compared:
         """Compare with `tree`."""
         good, size, missing, wrong = 0, 0, list[str](), list[str]()
         for number, (path, file) in enumerate(tree.items()):

@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from concord.edges.peer.pieces import Progress, counting, silent
+from concord.edges.peer.pieces import counting
 from concord.edges.peer.source import Carrier, Counted
 from concord.errors import BusyError, ConcordError, MalformedError, MissingError, RefusedError, StorageError
 from concord.ledger.identity import label
+from concord.ledger.progress import Progress, silent
 from concord.node import Node
 from concord.operations import keeping
 from concord.operations.courier import Courier

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from concord import home as homes
 from concord.config import Settings
-from concord.edges.peer.copies import Progress
 from concord.edges.peer.pull import Report, pull, recall
 from concord.edges.peer.source import HttpSource
 from concord.errors import ConcordError, StaleError, UnreachableError
+from concord.ledger.progress import Progress, silent
 from concord.node import Node
 from concord.operations import keeping
 from concord.operations.courier import Courier
@@ -34,7 +34,7 @@ SCRUB_EVERY = 3600  # seconds until it is seen again whether there is something 
 TICK = 5  # seconds between looks at whether there is something to cosign
 
 
-def pull_from(node: Node, url: str, progress: Progress = lambda _origin, _done, _size: None) -> Report:
+def pull_from(node: Node, url: str, progress: Progress = silent) -> Report:
     """Pull from one peer, and remember how it went. The errors are those of `pull`, if it went wrong as a whole."""
     return _ask(node, url, node.settings, lambda source: pull(node, source, progress))
 

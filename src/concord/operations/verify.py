@@ -23,6 +23,7 @@ from concord.errors import ConcordError, DamagedError
 from concord.ledger.conformance import pillar_laws
 from concord.ledger.identity import IDENTITY_MARK
 from concord.ledger.mirror import signed_by
+from concord.ledger.progress import Progress, silent
 from concord.ledger.statements import LEDGER
 from concord.ledger.storage.database import open_database
 from concord.ledger.tree import Head, Tree
@@ -38,8 +39,6 @@ from concord.tlog.policy import Policy
 from concord.tlog.proof import verify as verify_proof
 from concord.tlog.tile import WIDTH, Place
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -49,9 +48,7 @@ class Finding:
     wrong: str = ""
 
 
-def verify(
-    node: Node, *, deep: bool = False, set_aside: bool = False, progress: Progress = lambda _what, _done, _all: None
-) -> Iterator[Finding]:
+def verify(node: Node, *, deep: bool = False, set_aside: bool = False, progress: Progress = silent) -> Iterator[Finding]:
     """Check the node's home; each finding as soon as it is known.
 
     With `set_aside`, damaged xorbs are found no more, so that they can come again.
@@ -70,9 +67,7 @@ def verify(
         yield from _check_content(node)  # 6
 
 
-def verify_repo(
-    shelf: Reader, repo: Repo, *, deep: bool = False, progress: Progress = lambda _what, _done, _all: None
-) -> Iterator[Finding]:
+def verify_repo(shelf: Reader, repo: Repo, *, deep: bool = False, progress: Progress = silent) -> Iterator[Finding]:
     """Check a repo of the home: commits, trees, and the bytes that are here; those of a private repo stand in no log."""
     files: dict[str, File] = {}
     policy = shelf.node.policies()

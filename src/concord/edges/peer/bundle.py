@@ -27,9 +27,10 @@ from typing import Annotated, BinaryIO, Self, cast
 import msgspec
 from msgspec import Meta
 
-from concord.edges.peer.pieces import END, LARGE_END, LARGE_LIST, LOCAL, Progress, counting, silent
+from concord.edges.peer.pieces import END, LARGE_END, LARGE_LIST, LOCAL, counting
 from concord.edges.peer.source import PIECE, Carrier, FolderSource, content_of
 from concord.errors import MalformedError, MissingError, TooLargeError, UnreachableError
+from concord.ledger.progress import Progress, silent
 from concord.ledger.record import Count
 
 VOLUME = "peer/volume.json"

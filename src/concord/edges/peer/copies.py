@@ -22,6 +22,7 @@ from concord.errors import (
 )
 from concord.ledger import evidence
 from concord.ledger.mirror import Intake, signed_by
+from concord.ledger.progress import Progress
 from concord.ledger.tree import Head, Tree, folder, weight
 from concord.node import Node
 from concord.tlog import merkle, tile
@@ -31,8 +32,6 @@ from concord.tlog.policy import Policy
 from concord.tlog.tile import BUNDLE_SIZE_MAX, WIDTH, Place
 
 STAGED = 16 * WIDTH  # entries written at a time
-
-Progress = Callable[[str, int, int], None]  # (origin, entries so far, entries in all)
 
 
 def take(node: Node, source: Source, head: Head, policy: Callable[[str], Policy], progress: Progress) -> None:

@@ -19,10 +19,11 @@ from sqlalchemy import select
 
 from concord.edges.peer import cargo, heads
 from concord.edges.peer.bundle import CARRIED_MAX, VOLUME, Volume
-from concord.edges.peer.pieces import FRAME, Piece, Progress, counting, of_bytes, silent
+from concord.edges.peer.pieces import FRAME, Piece, counting, of_bytes
 from concord.edges.peer.source import Listener, tile_path
 from concord.edges.peer.wants import Chosen, Want
 from concord.errors import ConcordError, RefusedError, TooLargeError
+from concord.ledger.progress import Progress, silent
 from concord.ledger.record import ENCODER
 from concord.ledger.storage.files import told
 from concord.ledger.tree import Tree, folder

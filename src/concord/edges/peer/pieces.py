@@ -12,15 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 
+from concord.ledger.progress import Progress
+
 END, LARGE_END, LARGE_LIST = 22, 20, 56  # bytes at the end of a ZIP; of what points to a larger end; of that larger end
 LOCAL, LISTED, LARGE_FIELD = 30, 46, 28  # bytes of a header before a file, of one in the list, of a field for large sizes
 FRAME = 1024  # more than what a volume takes besides its pieces: which volume it is, and its end
-
-Progress = Callable[[str, int, int], None]  # (what is at hand, bytes so far, bytes in all)
-
-
-def silent(_name: str, _done: int, _all: int) -> None:
-    """The progress that nobody is told."""
 
 
 def counting(total: int, progress: Progress) -> Callable[[str, int], None]:

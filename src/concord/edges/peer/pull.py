@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from concord.edges.peer import copies, export, heads
-from concord.edges.peer.copies import Progress
 from concord.edges.peer.source import Listener, Source
 from concord.edges.peer.wants import Want, wanted_blobs
 from concord.edges.peer.whole import receive
@@ -30,6 +29,7 @@ from concord.errors import (
     StaleError,
     UnreachableError,
 )
+from concord.ledger.progress import Progress, silent
 from concord.ledger.tree import Head
 from concord.node import Node
 from concord.tlog import checkpoint as checkpoints
@@ -52,7 +52,7 @@ class Report:
         return sum(self.entries.values())
 
 
-def pull(node: Node, source: Source, progress: Progress = lambda _origin, _done, _size: None) -> Report:
+def pull(node: Node, source: Source, progress: Progress = silent) -> Report:
     """Pull from `source`; the numbers are those of the module docstring. `progress(origin, entries so far, entries in all)`.
 
     UnreachableError if it does not answer at all; RefusedError if it serves another organisation.

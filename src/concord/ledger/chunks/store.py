@@ -19,13 +19,12 @@ from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
 from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, chunks_aside, sound_aside
 from concord.ledger.chunks.writer import Weave, Writer
+from concord.ledger.progress import Progress, silent
 from concord.ledger.storage.files import TEMPORARY, Files, free
 from concord.xet.chunker import cut
 from concord.xet.hashes import ZERO, Tree, chunk_hash, file_hash_of, range_hash, spell, unspell
 from concord.xet.shard import File, Shard, Term, answer, turned
 from concord.xet.xorb import Table, seal, split, unseal
-
-Progress = Callable[[str, int, int], None]
 
 BATCH = 32  # chunks that are looked up at once: some 2 MiB
 
@@ -321,7 +320,7 @@ class Chunks:
 
     # Upkeep
 
-    def verify(self, *, deep: bool = False, progress: Progress = lambda _kind, _done, _all: None) -> Iterator[Damage]:
+    def verify(self, *, deep: bool = False, progress: Progress = silent) -> Iterator[Damage]:
         """What is not as it was written: footers of xorbs, if `deep` every chunk; shards, and whether their xorbs are here."""
         xorbs = [spelled for spelled, _ in self._shelf.names("xorbs")]
         for number, spelled in enumerate(xorbs):
