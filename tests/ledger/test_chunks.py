@@ -245,7 +245,7 @@ def test_what_repeats_within_a_file_is_kept_once(chunks: Chunks, tmp_path: Path)
 
 
 def test_many_tiny_chunks_fill_several_xorbs(chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concord.ledger.chunks.shelf.CHUNKS_MAX", 5)
+    monkeypatch.setattr("concord.ledger.chunks.disk.CHUNKS_MAX", 5)
     entry = chunks.ingest([PLAIN], NOW)
     assert whole(chunks, entry) == PLAIN
     assert len(list(chunks.verify())) == 0

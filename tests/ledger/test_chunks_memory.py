@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from concord.ledger.chunks import Chunks
-from concord.ledger.chunks.shelf import Shelf
+from concord.ledger.chunks.disk import Disk
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.testing.processes import environment
 from concord.xet.hashes import chunk_hash, file_hash, range_hash, root_of, spell, unspell
@@ -67,10 +67,10 @@ def test_a_file_of_gigabytes_takes_no_more_memory_than_a_small_one(tmp_path: Pat
 
 def test_what_a_file_is_woven_of_is_forgotten_once_it_has_landed(tmp_path: Path) -> None:
     """The hashes and places of the chunks of every xorb: 220 bytes a chunk, 4 MB for each GB of what is new."""
-    shelf, weave = Shelf(tmp_path), Weave()
+    disk, weave = Disk(tmp_path), Weave()
     tracemalloc.start()
     try:
-        with Writer(shelf, lambda draft: draft.finish(0), ".tmp") as writer:
+        with Writer(disk, lambda new: new.finish(0), ".tmp") as writer:
             for number in range(8 * CHUNKS_MAX):
                 chunk = sha256(b"%d" % number).digest()
                 weave.add(*writer.put(chunk, b"x", 1), chunk, 1)

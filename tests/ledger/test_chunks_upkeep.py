@@ -353,7 +353,7 @@ with chunks.collect(1) as writer:
     for number, part in enumerate(cut([content])):
         writer.add(spell(chunk_hash(part)), seal(part))
         if number == 4:
-            writer._draft._file.flush()
+            writer._new._file.flush()
             os.kill(os.getpid(), 9)
 """
 

@@ -7,8 +7,8 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from concord.ledger.chunks import index
+from concord.ledger.chunks.disk import Disk
 from concord.ledger.chunks.index import Place
-from concord.ledger.chunks.shelf import Shelf
 from concord.xet.hashes import ZERO, spell, unspell
 from concord.xet.shard import Term, Xorb
 from concord.xet.xorb import CHUNKS_MAX, Table
@@ -65,16 +65,16 @@ class Reconstruction:
     fetches: dict[str, tuple[Fetch, ...]]
 
 
-def reconstruction(shelf: Shelf, terms: Iterable[tuple[int, Term]], start: int, stop: int) -> Reconstruction:
+def reconstruction(disk: Disk, terms: Iterable[tuple[int, Term]], start: int, stop: int) -> Reconstruction:
     """How bytes [start, stop) of the file come out of its terms, each with its offset."""
     skip, spans = 0, list[Span]()
     for offset, term in terms:
-        table = shelf.table(term.xorb)
+        table = disk.table(term.xorb)
         first, last = within(table, term, start - offset, stop - offset)
         if not spans:
             skip = start - offset - before(table, term, first)
         spans.append(Span(spell(term.xorb), first, last, table.size(first, last)))
-    return Reconstruction(skip, tuple(spans), _fetches(shelf, spans))
+    return Reconstruction(skip, tuple(spans), _fetches(disk, spans))
 
 
 def within(table: Table, term: Term, start: int, stop: int) -> tuple[int, int]:
@@ -90,11 +90,11 @@ def before(table: Table, term: Term, chunk: int) -> int:
     return table.span(chunk)[0] - table.span(term.start)[0]
 
 
-def _fetches(shelf: Shelf, spans: list[Span]) -> dict[str, tuple[Fetch, ...]]:
+def _fetches(disk: Disk, spans: list[Span]) -> dict[str, tuple[Fetch, ...]]:
     """Of each xorb, the fewest runs of chunks that have all of its spans."""
     fetches: dict[str, tuple[Fetch, ...]] = {}
     for name in dict.fromkeys(span.xorb for span in spans):
-        table, runs = shelf.table(unspell(name)), list[tuple[int, int]]()
+        table, runs = disk.table(unspell(name)), list[tuple[int, int]]()
         for start, stop in sorted((span.start, span.stop) for span in spans if span.xorb == name):
             if runs and start <= runs[-1][1]:
                 runs[-1] = runs[-1][0], max(stop, runs[-1][1])
@@ -153,9 +153,9 @@ def _around(db: Connection, name: bytes, number: int) -> Iterator[Term]:
     yield from reversed(terms[:number])
 
 
-def masked(shelf: Shelf, name: bytes, ranges: list[range], stored: int) -> Xorb:
+def masked(disk: Disk, name: bytes, ranges: list[range], stored: int) -> Xorb:
     """A xorb as it is shown: the hashes of chunks that the asker may not learn of are zeros."""
-    table = shelf.table(name)
+    table = disk.table(name)
     seen = bytearray(len(table))
     for some in ranges:
         seen[some.start : some.stop] = b"\1" * (min(some.stop, len(table)) - some.start)

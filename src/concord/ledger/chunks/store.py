@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from concord.errors import DamagedError, ForgedError, MalformedError, MissingError, StorageError, TooLargeError
 from concord.ledger.chunks import answers, index
 from concord.ledger.chunks.answers import LANDED_AGE, Opening, Reconstruction, Span
+from concord.ledger.chunks.disk import PARTIAL, Disk, NewXorb, chunks_aside, sound_aside
 from concord.ledger.chunks.index import Entry, Index, Place
 from concord.ledger.chunks.reader import Part, Stream, damaged
-from concord.ledger.chunks.shelf import PARTIAL, Draft, Shelf, chunks_aside, sound_aside
 from concord.ledger.chunks.writer import Weave, Writer
 from concord.ledger.progress import Progress, silent
 from concord.ledger.storage.files import TEMPORARY, Files, free
@@ -56,7 +56,7 @@ class Chunks:
     def __init__(self, root: Path, reserve: Callable[[], int] = lambda: 0) -> None:
         """`reserve` tells how many bytes of the disk whatever comes in leaves free."""
         self.root, self._reserve = root, reserve
-        self._shelf = Shelf(root)
+        self._disk = Disk(root)
         self._files = Files(root)
         self._salvaged = set[tuple[str, int]]()  # what was set aside and looked at: by name and inode
         root.mkdir(parents=True, exist_ok=True)
@@ -82,12 +82,12 @@ class Chunks:
         return not self.has_xorb(name) and self._take_xorb(unspell(name), split(pieces), at, self.need)
 
     def _take_xorb(self, wanted: bytes, chunks: Iterable[bytes], at: int, need: Callable[[int], None]) -> bool:
-        with self._shelf.draft() as draft:
+        with self._disk.new_xorb() as new:
             for stored in chunks:
                 content = unseal(stored)
                 need(len(stored))
-                draft.add(chunk_hash(content), stored, len(content))
-            return self._land(draft, at, wanted)
+                new.add(chunk_hash(content), stored, len(content))
+            return self._land(new, at, wanted)
 
     def put_shard(self, raw: bytes, at: int, size_max: int | None = None) -> list[Entry]:
         """Take the files of a shard, each computed anew from its chunks, down to its SHA-256.
@@ -100,7 +100,7 @@ class Chunks:
         if size_max is not None and any(file.size > size_max for file in shard.files):
             raise TooLargeError(f"a file of more than {size_max} bytes")
         for xorb in shard.xorbs:
-            if not xorb.is_of(self._shelf.table(xorb.hash)):
+            if not xorb.is_of(self._disk.table(xorb.hash)):
                 raise ForgedError(f"the shard says other chunks of xorb {spell(xorb.hash)} than it has")
         entries = [self._checked(file, at) for file in shard.files]
         return [self._settle(file, entry) for file, entry in zip(shard.files, entries, strict=True)]
@@ -122,7 +122,7 @@ class Chunks:
             raise ForgedError(f"what came as the file with SHA-256 {sha256} is something else")
         return self._keep(file_hash_of(tree.root()), weave, Entry("", digest.hexdigest(), size, at))
 
-    def _put(self, writer: Writer, chunk: bytes, content: bytes) -> tuple[Draft, int]:
+    def _put(self, writer: Writer, chunk: bytes, content: bytes) -> tuple[NewXorb, int]:
         self.need(len(content))
         return writer.put(chunk, seal(content), len(content))
 
@@ -165,7 +165,7 @@ class Chunks:
         """The file of a xorb, for whoever is sent ranges of it and verifies the chunks. MissingError if it is not here."""
         if not self.has_xorb(name):
             raise MissingError(f"no xorb {name} here")
-        return self._shelf.xorb(unspell(name))
+        return self._disk.xorb(unspell(name))
 
     def by_hash(self, name: str) -> Entry | None:
         """The file with this hash, if it is here."""
@@ -204,7 +204,7 @@ class Chunks:
         stop = entry.size if stop is None else min(stop, entry.size)
         if start >= stop and entry.size:
             return None
-        return answers.reconstruction(self._shelf, self._terms(unspell(name), start, stop), start, stop)
+        return answers.reconstruction(self._disk, self._terms(unspell(name), start, stop), start, stop)
 
     def neighbourhood(
         self,
@@ -228,7 +228,7 @@ class Chunks:
             return None
         with self._files.lock("lock"), self._index.writing() as db:
             here = self._touch(db, shown, at)
-        return answer([answers.masked(self._shelf, name, shown[name], stored) for name, stored in here.items()], at, at + life)
+        return answer([answers.masked(self._disk, name, shown[name], stored) for name, stored in here.items()], at, at + life)
 
     # What peers need
 
@@ -262,12 +262,12 @@ class Chunks:
         places = self._known([asked]).get(asked)
         if not places:
             raise MissingError(f"no chunk {chunk} here")
-        return self._shelf.stored(places[0].xorb, places[0].number)
+        return self._disk.stored(places[0].xorb, places[0].number)
 
     def shard(self, name: str) -> bytes:
         """How a file is put together, as its shard. MissingError if it is not here; DamagedError if it is not what was written."""
         self._entry(name)
-        _, raw = _read_shard(self._shelf.shard(unspell(name)))
+        _, raw = _read_shard(self._disk.shard(unspell(name)))
         return raw
 
     def users(self, xorb: str) -> dict[str, list[tuple[int, int]]]:
@@ -280,15 +280,15 @@ class Chunks:
 
     def table(self, xorb: str) -> Table:
         """Where the chunks of a xorb are. MissingError if it is not here; DamagedError if its footer is not what was written."""
-        return self._shelf.table(unspell(xorb))
+        return self._disk.table(unspell(xorb))
 
     def sealed(self, xorb: str, start: int, stop: int) -> Iterator[bytes]:
         """Bytes [start, stop) of a xorb as stored. DamagedError in the place of a chunk that is not what was written."""
         raw = unspell(xorb)
-        table = self._shelf.table(raw)
+        table = self._disk.table(raw)
         for number in range(bisect_right(table.stops, start), bisect_left(table.stops, stop) + 1):
             first, _ = table.place(number, number + 1)
-            yield self._shelf.stored(raw, number)[max(start - first, 0) : stop - first]
+            yield self._disk.stored(raw, number)[max(start - first, 0) : stop - first]
 
     def xorbs_of(self, name: str, start: int = 0, stop: int | None = None) -> list[str]:
         """The xorbs that have the chunks of a file, or of bytes [start, stop) of it, here or not."""
@@ -310,7 +310,7 @@ class Chunks:
         no more than these are made of them, so that one changed byte costs no file that does not have it.
         """
         kept = 0
-        for path in self._shelf.aside():
+        for path in self._disk.aside():
             with suppress(FileNotFoundError):  # cleared away meanwhile
                 key = path.name, path.stat().st_ino
                 table = None if key in self._salvaged else chunks_aside(path)
@@ -322,14 +322,14 @@ class Chunks:
 
     def verify(self, *, deep: bool = False, progress: Progress = silent) -> Iterator[Damage]:
         """What is not as it was written: footers of xorbs, if `deep` every chunk; shards, and whether their xorbs are here."""
-        xorbs = [spelled for spelled, _ in self._shelf.names("xorbs")]
+        xorbs = [spelled for spelled, _ in self._disk.names("xorbs")]
         for number, spelled in enumerate(xorbs):
             progress("xorbs", number, len(xorbs))
             try:
                 self.check_xorb(spelled, deep=deep)
             except DamagedError as e:
                 yield Damage("xorb", spelled, str(e))
-        for spelled, _ in self._shelf.names("shards"):
+        for spelled, _ in self._disk.names("shards"):
             try:
                 lost = self.check_shard(spelled)
             except DamagedError as e:
@@ -350,19 +350,19 @@ class Chunks:
 
         DamagedError in the place of one that is something else; MissingError if it is not here.
         """
-        with self._shelf.reader(unspell(name), anew=True) as reader:
+        with self._disk.reader(unspell(name), anew=True) as reader:
             if reader.held.table.root != unspell(name):
                 raise damaged(reader.path, "its footer is that of another xorb")
             yield from reader.checking()
 
     def check_shard(self, name: str) -> list[str]:
         """The xorbs that a stored shard needs, and of which there is no file. DamagedError if it is not what was written."""
-        file, _ = _read_shard(self._shelf.shard(unspell(name)))
-        return [spell(xorb) for xorb in dict.fromkeys(term.xorb for term in file.terms) if not self._shelf.xorb(xorb).is_file()]
+        file, _ = _read_shard(self._disk.shard(unspell(name)))
+        return [spell(xorb) for xorb in dict.fromkeys(term.xorb for term in file.terms) if not self._disk.xorb(xorb).is_file()]
 
     def names(self, kind: str, folder: str) -> list[str]:
         """The "xorbs" or "shards" that are stored whose names begin with two digits, in order."""
-        return [spelled for spelled, _ in self._shelf.names(kind, folder)]
+        return [spelled for spelled, _ in self._disk.names(kind, folder)]
 
     def lost(self) -> list[str]:
         """The xorbs that files here have chunks of, and that are not here."""
@@ -377,12 +377,12 @@ class Chunks:
         """Let a damaged xorb be found no more, so that it or its chunks can come again."""
         with self._files.lock("lock"), self._index.writing() as db:
             index.drop_xorbs(db, [unspell(name)])
-            self._shelf.set_aside(unspell(name))
+            self._disk.set_aside(unspell(name))
 
     def remove(self, name: str) -> None:
         """Forget a file. What it alone was made of stays until `gc`."""
         with self._files.lock("lock"), self._index.writing() as db:
-            self._shelf.remove([self._shelf.shard(unspell(name))])
+            self._disk.remove([self._disk.shard(unspell(name))])
             index.drop_files(db, [unspell(name)])
 
     def renew(self, digests: Iterable[str], at: int) -> None:
@@ -390,7 +390,7 @@ class Chunks:
         with self._index.writing() as db:
             for name in index.renew_files(db, map(bytes.fromhex, digests), at):
                 with suppress(FileNotFoundError):  # `verify` tells of it
-                    os.utime(self._shelf.shard(name), (at, at))
+                    os.utime(self._disk.shard(name), (at, at))
 
     def reserve(self, xorbs: Iterable[str], chunks: Iterable[str], at: int) -> None:
         """Let those of the xorbs that are here, and those with these chunks, count as young from `at` on: a file is on its way."""
@@ -412,14 +412,14 @@ class Chunks:
                 used = index.used_xorbs(db, set(files)) | {unspell(name) for name in protected}
                 old = [name for name in index.xorbs_before(db, before) if name not in used]
                 strays = self._strays(db, before, used)
-                paths = [*map(self._shelf.xorb, old), *strays]
+                paths = [*map(self._disk.xorb, old), *strays]
                 size = sum(path.stat().st_size for path in paths if path.exists())
                 if not dry_run:
-                    self._shelf.remove([self._shelf.shard(name) for name in files])
+                    self._disk.remove([self._disk.shard(name) for name in files])
                     index.drop_files(db, files)
                     index.drop_xorbs(db, old)
             if not dry_run:
-                self._shelf.remove(paths)
+                self._disk.remove(paths)
         names = [spell(name) for name in old] + [path.name for path in strays]
         return Garbage(tuple(map(spell, files)), tuple(names), size)
 
@@ -432,10 +432,10 @@ class Chunks:
 
     def _fill(self, db: Connection) -> None:
         """Enter what is here; what is damaged is left out, and `verify` tells of it."""
-        for spelled, path in self._shelf.names("xorbs"):
+        for spelled, path in self._disk.names("xorbs"):
             with suppress(DamagedError):
-                index.add_xorb(db, unspell(spelled), self._shelf.table(unspell(spelled)), int(path.stat().st_mtime))
-        for _, path in self._shelf.names("shards"):
+                index.add_xorb(db, unspell(spelled), self._disk.table(unspell(spelled)), int(path.stat().st_mtime))
+        for _, path in self._disk.names("shards"):
             with suppress(DamagedError):
                 file, _ = _read_shard(path)
                 assert file.digest is not None
@@ -444,7 +444,7 @@ class Chunks:
 
     def _adopt(self) -> None:
         """Keep the chunks that a peer had sent when the process ended; remove what else was unfinished."""
-        for path, file in self._shelf.leftovers():
+        for path, file in self._disk.leftovers():
             if path.name.endswith(PARTIAL):
                 at = int(os.fstat(file.fileno()).st_mtime)
                 with self._writer(at, TEMPORARY) as writer, suppress(MalformedError):
@@ -453,18 +453,18 @@ class Chunks:
                         writer.put(chunk_hash(content), stored, len(content))
 
     def _writer(self, at: int, suffix: str) -> Writer:
-        return Writer(self._shelf, partial(self._land, at=at), suffix, self.need)
+        return Writer(self._disk, partial(self._land, at=at), suffix, self.need)
 
-    def _land(self, draft: Draft, at: int, wanted: bytes | None = None) -> bool:
-        """Give a draft its place, then enter it. Whether it is new."""
-        table = draft.finish(at)
+    def _land(self, new: NewXorb, at: int, wanted: bytes | None = None) -> bool:
+        """Give a new xorb its place, then enter it. Whether it was not here."""
+        table = new.finish(at)
         if wanted not in (None, table.root):
             raise ForgedError(f"what came as xorb {spell(wanted or ZERO)} is another")
         with self._files.lock("lock"), self._index.writing() as db:
             if index.known_xorbs(db, [table.root]):
                 index.touch_xorbs(db, [table.root], at)
                 return False
-            self._shelf.place(draft.path, self._shelf.xorb(table.root))
+            self._disk.place(new.path, self._disk.xorb(table.root))
             index.add_xorb(db, table.root, table, at)
         return True
 
@@ -491,7 +491,7 @@ class Chunks:
     def _listed(self, name: bytes, tables: Mapping[bytes, Table]) -> Iterator[tuple[str, int]]:
         """The chunks of a file, as (hash, size) in order; those of xorbs that are not here by these `tables`."""
         for _, term in self._terms(name, 0, index.SIZE_MAX):
-            table = tables.get(term.xorb) or self._shelf.table(term.xorb)
+            table = tables.get(term.xorb) or self._disk.table(term.xorb)
             for chunk, size in table.chunks(term.start, term.stop):
                 yield spell(chunk), size
 
@@ -514,7 +514,7 @@ class Chunks:
         index.touch_xorbs(db, here, at)
         for name in here:
             with suppress(FileNotFoundError):  # `verify` tells of it
-                os.utime(self._shelf.xorb(name), (at, at))
+                os.utime(self._disk.xorb(name), (at, at))
         return here
 
     def _checked(self, file: File, at: int) -> Entry:
@@ -523,7 +523,7 @@ class Chunks:
             raise MalformedError(f"file {spell(file.hash)} comes without range hashes")
         tree = Tree()
         for xorb, some in groupby(zip(file.terms, file.ranges, strict=True), lambda each: each[0].xorb):
-            table = self._shelf.table(xorb)
+            table = self._disk.table(xorb)
             for term, proof in some:
                 if term.stop > len(table) or term.size != table.size(term.start, term.stop):
                     raise ForgedError(f"file {spell(file.hash)} names chunks that xorb {spell(xorb)} does not have")
@@ -558,7 +558,7 @@ class Chunks:
             needed = {term.xorb for term in file.terms}
             if len(index.known_xorbs(db, needed)) < len(needed):
                 raise MissingError(f"file {entry.hash} needs a xorb that was cleared away meanwhile")
-            self._shelf.write(self._shelf.shard(file.hash), Shard((whole,)).pieces(), entry.at)
+            self._disk.write(self._disk.shard(file.hash), Shard((whole,)).pieces(), entry.at)
             index.put_file(db, entry, file.hash, file.terms)
         return entry
 
@@ -579,7 +579,7 @@ class Chunks:
     def _parts(self, terms: Iterable[tuple[int, Term]], start: int, stop: int) -> Iterator[Part]:
         """What is to be read of the xorbs for bytes [start, stop) of a file, of which these are the terms, each with its offset."""
         for xorb, some in groupby(terms, lambda each: each[1].xorb):
-            with self._shelf.reader(xorb) as reader:
+            with self._disk.reader(xorb) as reader:
                 table = reader.held.table
                 for offset, term in some:
                     first, last = answers.within(table, term, start - offset, stop - offset)
@@ -588,13 +588,13 @@ class Chunks:
 
     def _strays(self, db: Connection, before: int, used: set[bytes]) -> list[Path]:
         """Xorbs that are in no index, because something was cut off, or that were set aside; older than a time."""
-        found = [path for spelled, path in self._shelf.names("xorbs") if unspell(spelled) not in used]
+        found = [path for spelled, path in self._disk.names("xorbs") if unspell(spelled) not in used]
         known = index.known_xorbs(db, [unspell(path.name) for path in found])
         lost = [path for path in found if unspell(path.name) not in known]
-        return [path for path in (*lost, *self._shelf.aside()) if path.stat().st_mtime < before]
+        return [path for path in (*lost, *self._disk.aside()) if path.stat().st_mtime < before]
 
 
-def _home(weave: Weave, writer: Writer | None, known: Sequence[Place], chunk: bytes) -> tuple[Draft | bytes, int] | None:
+def _home(weave: Weave, writer: Writer | None, known: Sequence[Place], chunk: bytes) -> tuple[NewXorb | bytes, int] | None:
     """Where a chunk of a file is: best after the one before it, else in what is being written, else anywhere."""
     for place in known:
         if weave.follows(place.xorb, place.number):

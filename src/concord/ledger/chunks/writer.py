@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from concord.errors import StorageError
-from concord.ledger.chunks.shelf import Draft, Shelf
+from concord.ledger.chunks.disk import Disk, NewXorb
 from concord.xet.hashes import range_hash, unspell
 from concord.xet.shard import Term
 from concord.xet.xorb import verified
 
-Land = Callable[[Draft], object]
+Land = Callable[[NewXorb], object]
 
 
 class Writer:
@@ -20,11 +20,11 @@ class Writer:
     What came before an error lands, too: its chunks are verified, and need not come again.
     """
 
-    def __init__(self, shelf: Shelf, land: Land, suffix: str, need: Callable[[int], None] = lambda _size: None) -> None:
+    def __init__(self, disk: Disk, land: Land, suffix: str, need: Callable[[int], None] = lambda _size: None) -> None:
         """`need` is asked before bytes of a peer are taken (`Chunks.need`); what is verified already moves within the store."""
-        self._shelf, self._land, self._suffix, self._need = shelf, land, suffix, need
+        self._disk, self._land, self._suffix, self._need = disk, land, suffix, need
         self._open = ExitStack()
-        self._draft: Draft | None = None
+        self._new: NewXorb | None = None
 
     def add(self, chunk: str, stored: bytes) -> None:
         """Take a chunk as a peer stores it. MalformedError or ForgedError if it is not the chunk that has this hash."""
@@ -32,31 +32,31 @@ class Writer:
         self._need(len(stored))
         self.put(name, stored, len(verified(name, stored)))
 
-    def put(self, chunk: bytes, stored: bytes, size: int) -> tuple[Draft, int]:
+    def put(self, chunk: bytes, stored: bytes, size: int) -> tuple[NewXorb, int]:
         """Take a chunk that is verified; where it is."""
-        if self._draft is None or not self._draft.has_room(size):
+        if self._new is None or not self._new.has_room(size):
             self.flush()
-            self._draft = self._open.enter_context(self._shelf.draft(self._suffix))
-        return self._draft, self._draft.add(chunk, stored, size)
+            self._new = self._open.enter_context(self._disk.new_xorb(self._suffix))
+        return self._new, self._new.add(chunk, stored, size)
 
-    def find(self, chunk: bytes) -> tuple[Draft, int] | None:
+    def find(self, chunk: bytes) -> tuple[NewXorb, int] | None:
         """Where a chunk is that was taken and has not landed."""
-        number = self._draft.numbers.get(chunk) if self._draft else None
-        return None if self._draft is None or number is None else (self._draft, number)
+        number = self._new.numbers.get(chunk) if self._new else None
+        return None if self._new is None or number is None else (self._new, number)
 
     def flush(self) -> None:
         """Let land what was taken."""
-        draft, self._draft = self._draft, None
+        new, self._new = self._new, None
         with self._open:
-            if draft is not None:
-                self._land(draft)
+            if new is not None:
+                self._land(new)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, StorageError):
-            self._draft = None
+            self._new = None
         self.flush()
 
 
@@ -66,7 +66,7 @@ class Weave:
     def __init__(self) -> None:
         self._runs: list[_Run] = []
 
-    def add(self, home: Draft | bytes, number: int, chunk: bytes, size: int) -> None:
+    def add(self, home: NewXorb | bytes, number: int, chunk: bytes, size: int) -> None:
         """Take the next chunk of the file, and where it is."""
         run = self._runs[-1] if self._runs else None
         if run is None or not run.takes(home, number):
@@ -91,12 +91,12 @@ class Weave:
 class _Run:
     """Chunks [start, stop) of a xorb."""
 
-    def __init__(self, home: Draft | bytes, start: int) -> None:
+    def __init__(self, home: NewXorb | bytes, start: int) -> None:
         self.home, self.start, self.stop, self.size = home, start, start, 0
         self._hashes = bytearray()
         self._range = b""
 
-    def takes(self, home: Draft | bytes, number: int) -> bool:
+    def takes(self, home: NewXorb | bytes, number: int) -> bool:
         """Whether the chunk there is the next."""
         return number == self.stop and (home is self.home or _name(home) == _name(self.home) is not None)
 
@@ -114,5 +114,5 @@ class _Run:
         return self._range
 
 
-def _name(home: Draft | bytes) -> bytes | None:
-    return home.hash if isinstance(home, Draft) else home
+def _name(home: NewXorb | bytes) -> bytes | None:
+    return home.hash if isinstance(home, NewXorb) else home

@@ -35,7 +35,7 @@ DAMAGED = ".damaged"
 PARTIAL = f".part{TEMPORARY}"  # of chunks that were verified one by one, and are worth keeping after a crash
 
 
-class Draft:
+class NewXorb:
     """A xorb that is being written. `hash` is None until it is finished; then that is all that is known of it.
 
     A file that is woven of many keeps them all to its end.
@@ -82,7 +82,7 @@ class Draft:
         return table
 
 
-class Shelf:
+class Disk:
     """The files of a chunk store. Several threads and processes may use one folder."""
 
     def __init__(self, root: Path) -> None:
@@ -112,10 +112,10 @@ class Shelf:
     # Writing
 
     @contextmanager
-    def draft(self, suffix: str = TEMPORARY) -> Iterator[Draft]:
+    def new_xorb(self, suffix: str = TEMPORARY) -> Iterator[NewXorb]:
         """A xorb to write. What is not placed by the end is gone."""
         with self._temporary(suffix) as (path, file):
-            yield Draft(path, file)
+            yield NewXorb(path, file)
 
     def place(self, temporary: Path, target: Path) -> None:
         """Give a finished file its name."""
