@@ -28,7 +28,7 @@ of the file, and bytes that are not what was written are DamagedError, never con
 from concord.ledger.chunks.answers import Fetch, Reconstruction, Span
 from concord.ledger.chunks.index import Entry
 from concord.ledger.chunks.reader import Stream
-from concord.ledger.chunks.store import Chunks, Damage, Garbage
+from concord.ledger.chunks.upkeep import Chunks, Damage, Garbage
 from concord.ledger.chunks.writer import Writer
 
 __all__ = ["Chunks", "Damage", "Entry", "Fetch", "Garbage", "Reconstruction", "Span", "Stream", "Writer"]
