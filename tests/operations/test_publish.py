@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from concord.errors import RefusedError, StaleError
+from concord.config import Settings
+from concord.errors import RefusedError, StaleError, StorageError
 from concord.operations.folder import Chosen
 from concord.operations.front_matter import Words
 from concord.operations.publish import publish
@@ -44,3 +45,18 @@ def test_who_was_slower_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(StaleError, match="main is at"):
         publish(shelf, everything(KE.origin), mine, tmp_path, Words(), Chosen(), meanwhile)
+
+
+def test_large_files_leave_the_reserve_of_the_disk_and_nothing_is_said_of_them(tmp_path: Path) -> None:
+    node = make_node([KE])
+    shelf, mine = Shelf(node), (RepoId(owner=KE.origin, kind="model", name="words"), False)
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
+    (tmp_path / "w.bin").write_bytes(bytes(range(256)) * 1000)
+    node.settings = Settings(reserve_bytes=1 << 62)
+    with pytest.raises(StorageError, match="reserve_bytes"):
+        publish(shelf, everything(KE.origin), mine, tmp_path, Words())
+    assert not [repo for repo in shelf.open_repos() if repo.branches]
+    assert node.chunks.entries() == []
+    node.settings = Settings()
+    publish(shelf, everything(KE.origin), mine, tmp_path, Words())
+    assert [repo.id.name for repo in shelf.open_repos() if repo.branches] == ["words"]

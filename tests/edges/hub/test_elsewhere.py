@@ -11,6 +11,7 @@ import pytest
 from asking import Person, failure, file, large
 from starlette.testclient import TestClient
 
+from concord.config import Settings
 from concord.edges.peer import tries
 from concord.edges.peer.pull import pull
 from concord.edges.peer.source import FolderSource
@@ -131,6 +132,27 @@ def test_a_plain_web_server_or_folder_that_has_files_whole_will_do(
     elsewhere.settled()
     assert elsewhere.node.chunks.by_digest(sha256(WEIGHTS).hexdigest()) is not None
     assert not elsewhere.node.blobs.have(sha256(WEIGHTS).hexdigest())
+
+
+@pytest.mark.parametrize("way", ["chunks", "whole"])
+def test_large_files_of_peers_leave_the_reserve_of_the_disk(
+    elsewhere: Elsewhere, repo: str, node: Node, tmp_path: Path, way: str
+) -> None:
+    if way == "whole":
+        shelf = Shelf(node)
+        folder = tmp_path / "peer" / "content" / shelf.find(shelf.repo_id("model", *repo.split("/")), None).root
+        folder.mkdir(parents=True)
+        for content in (CARD, WEIGHTS):
+            (folder / sha256(content).hexdigest()).write_bytes(content)
+        elsewhere.lines[:] = [FolderSource(tmp_path)]  # type: ignore[list-item]
+    elsewhere.node.settings = Settings(reserve_bytes=1 << 62)
+    assert elsewhere.get(f"/{repo}/resolve/main/w.bin").status_code == 507
+    elsewhere.settled()
+    assert elsewhere.get(f"/{repo}/resolve/main/README.md").content == CARD
+    assert elsewhere.node.chunks.entries() == []
+    assert not elsewhere.node.blobs.have(sha256(WEIGHTS).hexdigest())
+    elsewhere.node.settings = Settings()
+    assert elsewhere.get(f"/{repo}/resolve/main/w.bin").content == WEIGHTS
 
 
 def test_private_gated_and_held_files_stay_where_they_are(
