@@ -1,6 +1,6 @@
 """What tests share: known answers of other projects, how patient hypothesis is, and how a stranger reads a log."""
 
-import shutil
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from concord.ledger.identity import IDENTITY_MARK, read_chain
 from concord.ledger.mirror import signed_by
 from concord.ledger.tree import Tree
 from concord.operations import demonstrate
-from concord.testing.processes import mount
+from concord.testing.processes import copy_home, mount
 from concord.tlog import merkle, tile
 from concord.tlog.tile import EMPTY_EDGE
 
@@ -56,13 +56,15 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a demonstration. It is made once; whoever changes something takes `demo`."""
     home = tmp_path_factory.mktemp("founded") / "home"
     demonstrate.found(home)
+    gc.collect()  # closes its databases, so that all of it is in them
+    assert not [*home.glob("*.db-wal")]
     return home
 
 
 @pytest.fixture
 def demo(founded: Path, tmp_path: Path) -> Path:
     """A copy of it of one's own."""
-    return shutil.copytree(founded, tmp_path / "home")
+    return copy_home(founded, tmp_path / "home")
 
 
 @pytest.fixture

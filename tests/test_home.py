@@ -18,7 +18,7 @@ from concord.pillars.members import Profile
 from concord.reading import Filter, list_records
 from concord.testing import NodeSource, everything, make_charter, make_member
 from concord.testing.imposter import Imposter, http
-from concord.testing.processes import command, concord, environment, mount, serve
+from concord.testing.processes import command, concord, copy_home, environment, mount, serve
 from concord.testing.terminal import run
 
 DAY = 86_400
@@ -46,7 +46,7 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(founded: Path, disk: Path) -> None:
-    home = shutil.copytree(founded, disk / "home")
+    home = copy_home(founded, disk / "home")
     token = run("token", "create", home=home).out.strip()
     with serve(home, pull_every=0) as node:
         kept = [node.say(token, "members.profile", PROFILE).json() for _ in range(3)]
@@ -66,7 +66,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(founded: Path, disk: Pa
 
 @pytest.mark.parametrize("line", [saying(), ["token", "create"], ["person", "add", "a", "--name", "A"]])
 def test_a_command_on_a_full_disk_says_what_to_do(line: list[str], founded: Path, disk: Path) -> None:
-    home = shutil.copytree(founded, disk / "home")
+    home = copy_home(founded, disk / "home")
     before = sizes(home)
     fill(disk)
     done = concord(*line, home=home)
@@ -108,7 +108,7 @@ def test_a_file_that_may_not_grow_is_told_and_nothing_is_lost(demo: Path) -> Non
 @pytest.fixture
 def frozen(founded: Path, tmp_path: Path) -> Iterator[Path]:
     """A home on a disk that may only be read."""
-    home = shutil.copytree(founded, tmp_path / "home")
+    home = copy_home(founded, tmp_path / "home")
     if not (mount("--bind", home, home) and mount("-o", "remount,bind,ro", home)):
         pytest.skip("nothing can be mounted here")
     yield home

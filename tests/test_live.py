@@ -16,7 +16,7 @@ import pytest
 
 from concord.home import open_home
 from concord.ledger.identity import label
-from concord.testing.processes import PATIENCE, Serving, environment, free_port, serve, until
+from concord.testing.processes import PATIENCE, Serving, copy_home, environment, free_port, serve, until
 from concord.testing.terminal import found_together, run
 
 KENYA = ["--member", "ke", "--name", "Example Kenya", "--country", "KE"]
@@ -76,7 +76,7 @@ def test_an_empty_home_becomes_a_demonstration_and_stays_what_it_is(tmp_path: Pa
 @pytest.fixture(scope="module")
 def hosting(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A demonstration that serves, and pulls only when it is told to."""
-    home = shutil.copytree(founded, tmp_path_factory.mktemp("live") / "home")
+    home = copy_home(founded, tmp_path_factory.mktemp("live") / "home")
     with serve(home, pull_every=0) as node:
         yield node
 

@@ -1,6 +1,5 @@
 """The server of a node as a process: what it tells, whom it bounds, and where it cannot serve."""
 
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +10,7 @@ import pytest
 from concord import errors
 from concord.errors import ConcordError
 from concord.server import status_of
-from concord.testing.processes import PATIENCE, Serving, concord, free_port, serve, until
+from concord.testing.processes import PATIENCE, Serving, concord, copy_home, free_port, serve, until
 from concord.testing.terminal import run
 
 DOORS = ["/peer/bundle", "/peer/witness/add-checkpoint", "/api/v1/records", "/sign-in"]
@@ -21,7 +20,7 @@ TRICKLE = 0.2  # seconds between the bytes of a client that never stops
 
 @pytest.fixture(scope="module")
 def home(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(founded, tmp_path_factory.mktemp("server") / "home")
+    return copy_home(founded, tmp_path_factory.mktemp("server") / "home")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +172,7 @@ def test_an_error_is_told_in_the_form_that_the_asker_reads(node: Serving) -> Non
 
 
 def test_no_answer_tells_where_the_home_is(founded: Path, tmp_path: Path) -> None:
-    home = shutil.copytree(founded, tmp_path / "home")
+    home = copy_home(founded, tmp_path / "home")
     with serve(home, pull_every=0) as node:
         for path in (home / "blobs" / "chunks").glob("*.db*"):
             path.write_bytes(bytes(1 << 20))

@@ -1,7 +1,6 @@
 """publish, commons, verify of folders and repos: what a member shares from the command line, and how anybody checks it later."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from concord.operations.receipts import save
 from concord.pillars.commons.attributes import NAME, REGULAR_MAX
 from concord.private.tables import content as content_table
 from concord.shelf import Shelf
-from concord.testing.processes import concord, environment, serve
+from concord.testing.processes import concord, copy_home, environment, serve
 from concord.testing.terminal import run
 
 FILES = {"README.md": b"# Words\n", "config.json": b"{}\n", "weights.bin": bytes(range(256)) * 600, "data/a.txt": b"a\n"}
@@ -277,7 +276,7 @@ def test_names_of_repos(name: str, kind: str | None, found: tuple[str, str, str]
 def stocked(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with three repos."""
     place = tmp_path_factory.mktemp("commons")
-    home = shutil.copytree(founded, place / "home")
+    home = copy_home(founded, place / "home")
     folder = write(place / "words", FILES)
     publish(folder, home, "--license", "mit", "--language", "sw", "--title", "Speech of the coast", repo="speech")
     publish(folder, home, "--license", "cc-by-4.0", "--language", "sw", "--language", "en", repo="datasets/example-br/corpus")

@@ -1,7 +1,6 @@
 """commons export: a revision in the formats of others, and signatures that the tool of OpenSSF verifies."""
 
 import json
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from concord.ledger.pillar import PERSONAL_ROLES
 from concord.private.people import Speaker
 from concord.reading import deposited
 from concord.shelf import Shelf
+from concord.testing.processes import copy_home
 from concord.testing.repos import png, put
 from concord.testing.terminal import run
 
@@ -31,7 +31,7 @@ CONTENTS = {
 @pytest.fixture
 def home(founded: Path, tmp_path: Path) -> Path:
     """A home with a model, a dataset and a private model of its first member."""
-    home = shutil.copytree(founded, tmp_path / "home")
+    home = copy_home(founded, tmp_path / "home")
     node = open_home(home)
     node.catch_up()
     speaker = Speaker("admin", "Local administrator", node.holdings.hosted()[0], frozenset(PERSONAL_ROLES))

@@ -1,6 +1,5 @@
 """init, demo, verify, export: the node as a whole. (serve stands in tests/test_live.py.)"""
 
-import shutil
 import tomllib
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from concord.home import open_home
 from concord.pillars.members.charter import presets
-from concord.testing.processes import Done
+from concord.testing.processes import Done, copy_home
 from concord.testing.terminal import run
 from concord.tlog import checkpoint, note, tile
 from concord.xet import kernel
@@ -253,5 +252,5 @@ def test_a_home_without_its_view_is_read_anew(demo: Path) -> None:
 
 
 def test_a_copied_home_is_the_same_node(founded: Path, tmp_path: Path) -> None:
-    shutil.copytree(founded, tmp_path / "copy")
+    copy_home(founded, tmp_path / "copy")
     assert open_home(tmp_path / "copy").organisation == open_home(founded).organisation

@@ -1,6 +1,5 @@
 """Changing keys: the new one beside the old, the old one retired, and what goes wrong leaves nothing that is in the way."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from concord.operations.keys import What
 from concord.operations.verify import verify
 from concord.pillars.members import Profile
 from concord.testing import NodeSource, everything
+from concord.testing.processes import copy_home
 
 KINDS: tuple[What, ...] = ("log", "witness", "office", "root")
 PROFILE = {"name": "Example", "country": "KE"}
@@ -74,7 +74,7 @@ def test_whoever_missed_all_of_it_catches_up(node: Node, origin: str, demo: Path
     keys.retire(node, demo, origin)
     keys.rotate(node, demo, origin, "root")
     keys.rotate(node, demo, origin, "log")
-    late = open_home(shutil.copytree(founded, demo.with_name("late")))
+    late = open_home(copy_home(founded, demo.with_name("late")))
     speak(node, origin)
     assert not pull(late, NodeSource(node)).wrong
     assert late.holdings.tree(origin).root == node.holdings.tree(origin).root

@@ -22,7 +22,7 @@ from concord.private import damages
 from concord.private.damages import Round
 from concord.shelf import Draft, Shelf
 from concord.testing import everything
-from concord.testing.processes import Serving, command, environment, serve, until
+from concord.testing.processes import Serving, command, copy_home, environment, serve, until
 from concord.testing.proxy import PoorLine
 from concord.testing.terminal import run
 
@@ -61,7 +61,7 @@ def xorbs(home: Path) -> int:
 @pytest.fixture(scope="module")
 def first(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A node that shares a repo."""
-    home = shutil.copytree(founded, tmp_path_factory.mktemp("first") / "home")
+    home = copy_home(founded, tmp_path_factory.mktemp("first") / "home")
     share(home, {"README.md": CARD, "w.safetensors": WEIGHTS, "data/a b.json": b"{}", "data/same.json": b"{}"}, "The first version")
     with serve(home, pull_every=0) as node:
         yield node
@@ -191,7 +191,7 @@ def test_without_a_line_what_is_here_counts_and_its_age_is_said(home: Path, tmp_
 
 
 def test_a_pull_that_is_killed_goes_on_where_it_was_and_the_next_version_costs_what_is_new(founded: Path, tmp_path: Path) -> None:
-    source = shutil.copytree(founded, tmp_path / "source")
+    source = copy_home(founded, tmp_path / "source")
     share(source, {"w.safetensors": WEIGHTS}, "The first version")
     with serve(source, pull_every=0) as node:
         assert run("init", "--join", node.url, home=tmp_path / "mine").status == 0

@@ -17,6 +17,7 @@ from concord.pillars.commons.receipt import FOLDER, LISTING, PROOF
 from concord.pillars.commons.tree import git_oid
 from concord.shelf import Draft, Shelf
 from concord.testing.nodes import everything
+from concord.testing.processes import copy_home
 from concord.tlog import policy as policies
 
 CONTENTS = {"README.md": b"---\nlicense: mit\n---\n", "model.py": b"x = 1\n", "deep/weights.bin": b"\0" * 3000, "empty": b""}
@@ -67,7 +68,7 @@ class Downloaded:
 @pytest.fixture(scope="module")
 def once(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Downloaded:
     place = tmp_path_factory.mktemp("receipts")
-    return Downloaded(shutil.copytree(founded, place / "home"), place)
+    return Downloaded(copy_home(founded, place / "home"), place)
 
 
 @pytest.fixture

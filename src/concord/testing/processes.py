@@ -73,6 +73,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def copy_home(home: Path, to: Path) -> Path:
+    """A copy of a home that nobody changes. What SQLite keeps beside an open database may go at any moment, and is left out."""
+    return shutil.copytree(home, to, ignore=shutil.ignore_patterns("*.db-wal", "*.db-shm"))
+
+
 def mount(*words: str | Path) -> bool:
     """Mount something; whether that worked, which it does only where one may."""
     program = shutil.which("mount")

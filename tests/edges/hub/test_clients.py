@@ -14,7 +14,7 @@ from clients import VERSIONS, WAYS, Client, meeting, prepared
 from concord.content import Content
 from concord.home import open_home
 from concord.operations import demonstration
-from concord.testing.processes import Serving, free_port, serve, until
+from concord.testing.processes import Serving, copy_home, free_port, serve, until
 from concord.testing.terminal import run
 
 JOURNEYS = (
@@ -26,7 +26,7 @@ WEIGHTS = "transformers_pipeline weights_give_the_numbers_of_the_card".split()
 
 @pytest.fixture(scope="module")
 def home(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(founded, tmp_path_factory.mktemp("hub") / "home")
+    return copy_home(founded, tmp_path_factory.mktemp("hub") / "home")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concord.testing.processes import PATIENCE, Serving, serve
+from concord.testing.processes import PATIENCE, Serving, copy_home, serve
 from concord.testing.proxy import PoorLine
 from concord.testing.terminal import run
 
@@ -60,7 +60,7 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def home(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(founded, tmp_path_factory.mktemp("lfs") / "home")
+    return copy_home(founded, tmp_path_factory.mktemp("lfs") / "home")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,7 @@ from clients import VERSIONS, WAYS, Client, meeting, prepared
 
 from concord.content import Content
 from concord.home import open_home
-from concord.testing.processes import PATIENCE, Serving, free_port, serve, until
+from concord.testing.processes import PATIENCE, Serving, copy_home, free_port, serve, until
 from concord.testing.relay import relay
 from concord.testing.terminal import run
 
@@ -26,7 +25,7 @@ FILES = {"plain": (12, 6 << 20), "xet": (1, 200 << 20)}  # of each way: how many
 
 @pytest.fixture
 def home(founded: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(founded, tmp_path / "home")
+    return copy_home(founded, tmp_path / "home")
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_a_disk_that_fills_while_files_come_is_told_and_nothing_is_seen_of_them(
     version: str, way: str, founded: Path, disk: Path, tmp_path: Path
 ) -> None:
     """By Xet nobody knows what a file needs before its chunks are known; otherwise it is told before anything is sent."""
-    home = shutil.copytree(founded, disk / "home")
+    home = copy_home(founded, disk / "home")
     token = token_of(home)
     (tmp_path / "large.bin").write_bytes(os.urandom(20 << 20))
     (tmp_path / "small.bin").write_bytes(os.urandom(1 << 20))
@@ -167,7 +166,7 @@ def test_a_disk_without_room_is_told_in_words_before_anything_is_sent(
     version: str, way: str, founded: Path, disk: Path, tmp_path: Path
 ) -> None:
     """However patient the client is: what it is told by Xet it would try again for minutes, and not show the words of."""
-    home = shutil.copytree(founded, disk / "home")
+    home = copy_home(founded, disk / "home")
     token = token_of(home)
     (tmp_path / "large.bin").write_bytes(os.urandom(1 << 20))
     (tmp_path / "small.txt").write_text("words")

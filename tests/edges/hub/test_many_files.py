@@ -2,13 +2,12 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from concord.testing.processes import Serving, serve
+from concord.testing.processes import Serving, copy_home, serve
 from concord.testing.terminal import run
 
 COUNT = 100_000
@@ -19,7 +18,7 @@ API = f"/api/models/{REPO}"
 
 @pytest.fixture
 def home(founded: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(founded, tmp_path / "home")
+    return copy_home(founded, tmp_path / "home")
 
 
 def path_of(number: int) -> str:
