@@ -260,6 +260,24 @@ def test_people_of_two_members_discuss_propose_and_merge(browser: TestClient, sh
     assert browser.post(thread, data={"csrf": csrf, "do": "other"}).status_code == 400
 
 
+@pytest.mark.parametrize(("do", "heading"), [("merge", "What they changed"), ("close", "What they change")])
+def test_what_a_pull_request_changed_stays_readable_after_it_was_settled(
+    browser: TestClient, sharing: Node, sign_in: SignIn, do: str, heading: str
+) -> None:
+    csrf = sign_in(browser, sharing, "bruna")
+    theirs = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("evaluate.py", b"print('theirs')\n"))])
+    pull = theirs.headers["location"]
+    browser.cookies.clear()
+    csrf = sign_in(browser, sharing, "wanjiru")
+    post(browser, pull, csrf, do=do)
+    browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("evaluate.py", b"print('later')\n"))])
+    shown = parse(browser.get(pull).text).one("main")
+    assert [(each.text, other.text) for each, other in zip(shown.all("del"), shown.all("ins"), strict=True)] == [
+        ("-print('0.12')", "+print('theirs')")
+    ]
+    assert heading in [each.text for each in shown.all("h3")] and "cannot be merged" not in shown.text
+
+
 def test_a_pull_request_that_clashes_says_so_and_is_not_merged(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
     csrf = sign_in(browser, sharing, "bruna")
     theirs = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("evaluate.py", b"print('theirs')\n"))])

@@ -84,13 +84,17 @@ def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:
 
 
 def _merging(here: Here, thread: Thread) -> dict[str, Any]:
-    """What a pull request changes against where it began, and what stands in the way of merging it."""
-    if thread.head is None or thread.status == "merged":
+    """What a pull request changes against where it began, and, until it is settled, what stands in the way of merging it.
+
+    Both follow from the records, so that what was merged or closed stays readable.
+    """
+    if thread.head is None:
         return {"compared": None, "clash": []}
+    waits = thread.status in ("open", "draft")
     try:
         put, removed = pull_requests.proposed(here.shelf, here.repo, thread)
         before = pull_requests.began(here.shelf, here.repo, thread)
-        onto = pull_requests.conflicts(here.shelf, here.repo, thread)
+        onto = pull_requests.conflicts(here.shelf, here.repo, thread) if waits else []
     except MissingError:  # a commit before it lists its files in a blob which is not here
         return {"compared": None, "clash": []}
     return {"compared": compare(here, before, put, removed), "clash": onto}
