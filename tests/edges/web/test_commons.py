@@ -186,6 +186,47 @@ def test_a_card_is_rendered_with_how_to_use_it(look: Callable[..., Element]) -> 
     assert "load_dataset" in look("/commons/datasets/id/corpus").text
 
 
+def _glance(main: Element) -> dict[str, str]:
+    """What stands at a glance, each by its name."""
+    told = next(each for each in main.all("section") if each.get("aria-labelledby") == "glance")
+    return dict(zip([each.text for each in told.all("dt")], [each.text for each in told.all("dd")], strict=True))
+
+
+def test_the_first_page_tells_what_is_new_since_the_version_before(look: Callable[..., Element]) -> None:
+    main = look(MODEL).one("main")
+    files = next(each for each in main.all("section") if each.get("aria-labelledby") == "files")
+    assert [each.text for each in files.all("th")][:3] == ["Name", "Size", "since v1"]
+    rows = [" ".join(each.text for each in row.all("td")) for row in list(files.all("tr"))[1:]]
+    assert ["~ changed" in rows[0], "+ new" in rows[1], {row.endswith("as it was") for row in rows[2:]}] == [True, True, {True}]
+    assert "since v1: new: 1, changed: 1" in _glance(main)["Files"]
+    first = look(f"{MODEL}?revision=v1").one("main").text
+    assert "the first version" in first and "since v1" not in first
+
+
+def test_the_first_page_tells_what_was_said_and_by_whom(look: Callable[..., Element]) -> None:
+    main = look(MODEL).one("main")
+    said = next(each for each in main.all("section") if each.get("aria-labelledby") == "said")
+    assert len(list(said.all("li"))) == 6
+    assert {each.text for each in said.all("span") if each.get("class") == "tag"} >= {"commons.commit", "commons.settle"}
+    assert all(each["href"].startswith("/records/") for each in said.all("a") if each.get("class") == "what")
+
+
+def test_the_first_page_tells_what_it_needs_and_what_is_here(look: Callable[..., Element]) -> None:
+    told = _glance(look(MODEL).one("main"))
+    assert "class III needs: technical report" in told["Openness"]
+    assert told["Runs on"].startswith("4 GB of memory, or more") and "an estimate" in told["Runs on"]
+    assert "all of it is on this node" in told["Copies"]
+    elsewhere = _glance(look("/commons/models/id/elsewhere").one("main"))
+    assert "none of it is on this node" in elsewhere["Copies"] and "Runs on" not in elsewhere
+    assert "Copies" not in _glance(look("/commons/models/id/gated").one("main"))
+
+
+def test_what_was_said_of_a_private_repo_is_in_no_list(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    sign_in(browser, sharing, "wanjiru")
+    main = parse(browser.get(SECRET).text).one("main")
+    assert "A secret of ours" in main.text and "Said about it" not in main.text
+
+
 def test_a_file_is_shown_as_what_it_is(look: Callable[..., Element]) -> None:
     lines = [item.text for item in next(look(f"{MODEL}/file?path=train.py").all("ol")).all("li")]
     assert lines[:4] == ["import torch", "", "", "def train(steps: int) -> None:"]

@@ -22,12 +22,12 @@ from concord.edges.web import (
     passports,
     peers,
     records,
+    repo_card,
     repo_files,
     repo_forms,
     repo_history,
     repo_settings,
     repo_threads,
-    repos,
     static_files,
 )
 from concord.edges.web.forms import Sent
@@ -128,7 +128,7 @@ def _commons(shelf: Shelf, measures: Measures, shows: Callable[..., Route], take
         shows(community, communities.one),
         shows(f"{community}/change", communities.ask_change),
         takes(f"{community}/change", communities.change, repo_forms.TEXT_MAX),
-        shows(repo, repos.card_page),
+        shows(repo, repo_card.card_page),
         shows(f"{repo}/passport", partial(passports.passport_page, shared)),
         shows(f"{repo}/export/{{form}}", partial(passports.export, shared)),
         shows(f"{repo}/files", repo_files.files_page),

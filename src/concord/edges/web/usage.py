@@ -66,7 +66,7 @@ def ways(of: Subject) -> list[Way]:
 
 def _shell(of: Subject) -> Iterator[Way]:
     yield Way(
-        "hf", f"export HF_ENDPOINT={shlex.quote(of.address)}\nhf download {of.name}{_type(of)} \\\n  --revision {of.revision}"
+        "hf", f"export HF_ENDPOINT={shlex.quote(of.address)}\nhf download {of.name}{_type(of)} \\\n  --revision \\\n  {of.revision}"
     )
 
 
