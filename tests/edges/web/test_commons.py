@@ -28,6 +28,20 @@ def names(root: Element) -> list[str]:
 # Searching
 
 
+def test_a_search_that_finds_nothing_says_what_to_take_away(look: Callable[..., Element]) -> None:
+    main = look("/commons?q=zzzz&kind=model&language=sw").one("main")
+    assert "Nothing fits" in [each.text for each in main.all("h2")]
+    away = next(each for each in main.all("ul") if each.get("class") == "chosen")
+    left = [link["href"] for link in away.all("a")]
+    assert left == ["/commons?kind=model&language=sw", "/commons?q=zzzz&language=sw", "/commons?q=zzzz&kind=model", "/commons"]
+    assert [names(look(href)) for href in left[:1]] == [["sheng-speech"]]
+
+
+def test_a_list_says_which_files_are_on_request(look: Callable[..., Element]) -> None:
+    rows = {row.one("b").text: row.text for row in look("/commons").all("li") if row.get("class") is None and list(row.all("b"))}
+    assert {name for name, words in rows.items() if "files on request" in words} == {"gated"}
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -219,6 +233,22 @@ def test_the_first_page_tells_what_it_needs_and_what_is_here(look: Callable[...,
     elsewhere = _glance(look("/commons/models/id/elsewhere").one("main"))
     assert "none of it is on this node" in elsewhere["Copies"] and "Runs on" not in elsewhere
     assert "Copies" not in _glance(look("/commons/models/id/gated").one("main"))
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        (f"{MODEL}/files", "open to you"), ("/commons/models/id/gated/files", "whom the owner admits"),
+        (f"{MODEL}/history", "in the log of whoever made it"), (f"{MODEL}/discussions", "Everybody may read it"),
+        (f"{MODEL}/passport", "no verdict"),
+    ],
+)  # fmt: skip
+def test_each_part_of_a_repo_begins_by_saying_what_it_is(look: Callable[..., Element], path: str, says: str) -> None:
+    assert says in next(each.text for each in look(path).one("main").all("p") if each.get("class") == "soft")
+
+
+def test_discussions_are_counted_by_whether_they_wait(look: Callable[..., Element]) -> None:
+    assert "open: 1" in look(f"{MODEL}/discussions").text and "settled: 1" in look(f"{MODEL}/discussions").text
 
 
 def test_what_was_said_of_a_private_repo_is_in_no_list(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:

@@ -58,7 +58,7 @@ def search_page(page: Page, _shelf: Shelf, measures: Measures) -> Response:
         chosen=[name for name in FACETS if asked[name]],
         facets={name: _choices(page, name, found.counts[name], chosen, len(found.entries)) for name in FACETS},
         sorts=SORTS,
-        without={name: urlencode({other: value for other, value in chosen.items() if other != name}) for name in FACETS},
+        without={name: urlencode({other: value for other, value in chosen.items() if other != name}) for name in ("q", *FACETS)},
         may_open=may_open(page),
     )
 

@@ -18,6 +18,7 @@ from concord.tlog.spelling import decimal
 PER_PAGE = 30  # discussions, commits of a pull request
 ANSWER_MAX = 8_000  # characters of markup of one answer
 ANSWERS_MAX = 40_000  # of all that one page shows
+WAITING = ("open", "draft")  # in these a discussion still waits for something
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -28,7 +29,9 @@ def threads_page(page: Page, shelf: Shelf, wrong: str = "", sent: Mapping[str, s
     shown, more = page.part(threads, PER_PAGE)
     next_ = here.at("discussions", start=str(more)) if more else ""
     status = 400 if wrong else 200
-    return show(here, "repo-discussions.html", "discussions", status, threads=shown, more=next_, wrong=wrong, sent=sent)
+    waiting = sum(thread.status in WAITING for thread in threads)
+    counts = {"waiting": waiting, "settled": len(threads) - waiting}
+    return show(here, "repo-discussions.html", "discussions", status, threads=shown, more=next_, wrong=wrong, sent=sent, **counts)
 
 
 def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200, kept: str = "") -> Response:
@@ -90,7 +93,7 @@ def _merging(here: Here, thread: Thread) -> dict[str, Any]:
     """
     if thread.head is None:
         return {"compared": None, "clash": []}
-    waits = thread.status in ("open", "draft")
+    waits = thread.status in WAITING
     try:
         put, removed = pull_requests.proposed(here.shelf, here.repo, thread)
         before = pull_requests.began(here.shelf, here.repo, thread)
