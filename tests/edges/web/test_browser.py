@@ -314,6 +314,26 @@ def test_no_page_of_a_repo_is_wider_than_a_narrow_screen(
             assert page.evaluate(SMALL) == [], path
 
 
+def test_no_page_of_a_repo_scrolls_sideways_at_four_times_the_size(browser: Browser, sharing: str) -> None:
+    """1280 pixels at 400 % are 320 (WCAG 1.4.10)."""
+    with browser.new_context(viewport={"width": 320, "height": 256}) as context:
+        page = context.new_page()
+        for path in (*(f"{MODEL}{part}" for part in ("", "/files", "/history", "/passport")), HOSTILE, "/commons"):
+            page.goto(sharing + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
+def test_a_passport_on_paper_is_a_document(page: Page, sharing: str) -> None:
+    """It says that it is one, from where, and how to check it, and opens what a reader would have to unfold."""
+    page.goto(f"{sharing}{MODEL}/passport")
+    assert not page.get_by_text("concord proof verify").is_visible() and not page.get_by_text("This paper shows").is_visible()
+    page.emulate_media(media="print")
+    assert page.locator(".tabs a").locator("visible=true").all_inner_texts() == ["Passport"]
+    assert page.get_by_text("concord proof verify").is_visible()
+    assert f"{MODEL}/passport" in page.locator("footer").inner_text()
+    assert not page.locator("form, button, .screen").locator("visible=true").count()
+
+
 def test_the_codes_of_members_can_be_read_on_a_narrow_grid(browser: Browser, own: str) -> None:
     with browser.new_context(viewport=NARROW) as context:
         page = context.new_page()
