@@ -74,6 +74,11 @@ def test_each_language_has_its_words_for_languages_and_sizes(look: Callable[...,
     assert expected[language] in words
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_size_is_named_as_programs_name_it(look: Callable[..., Element], language: str) -> None:
+    assert "digital-" not in look("/commons", **{"Accept-Language": language}).one("main").text
+
+
 def test_an_unknown_member_or_start_is_told(client_of: Callable[[str], TestClient]) -> None:
     client = client_of("sharing")
     assert client.get("/commons?member=nobody").status_code == 404

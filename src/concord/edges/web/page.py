@@ -200,7 +200,9 @@ class Page:
         power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
         value = count / 1000**power
         rounded = round(value, 1 if power and value < 100 else None)
-        return format_unit(rounded, f"digital-{_UNITS[power]}", "short" if power else "long", locale=self.locale)
+        name = f"digital-{_UNITS[power]}"
+        full = format_unit(rounded, name, "short" if power else "long", locale=self.locale)
+        return full if name not in full else format_unit(rounded, name, "short", locale=self.locale)  # Arabic has no long form
 
     def tongue(self, code: str) -> str:
         """The name of a language in the reader's language, or its code if we know none."""
