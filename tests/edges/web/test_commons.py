@@ -403,6 +403,7 @@ def test_a_form_that_is_too_large_is_refused(browser: TestClient, sharing: Node,
     csrf = sign_in(browser, sharing, "wanjiru")
     answer = browser.post(f"{MODEL}/upload", data={"csrf": csrf}, files=[("files", ("a", bytes(UPLOAD_MAX)))])
     assert answer.status_code == 413
+    assert "/commons/help" in {link["href"] for link in parse(answer.text).one("main").all("a")}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "sheng-speech", "../x", "x" * 97])
