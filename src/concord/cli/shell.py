@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from concord.ledger.progress import Progress
     from concord.node import Node
     from concord.private.people import Speaker
 
@@ -87,15 +88,17 @@ class Shell:
         print(one_line(text), file=sys.stderr)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
+    def progress(self, what: str) -> Iterator["Progress"]:
         """A function to call with (name, how many done, how many in all) while long work goes on; shown on a terminal only."""
+        from concord.ledger.progress import silent
+
         if self.json or not sys.stderr.isatty():
-            yield lambda _name, _done, _all: None
+            yield silent
             return
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import Progress as Bar
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Bar(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None)
             yield lambda name, done, total: bar.update(task, description=f"{what} {printable(name)}", completed=done, total=total)
 

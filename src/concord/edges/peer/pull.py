@@ -92,7 +92,7 @@ def recall(node: Node, source: Source) -> Report:
     report = Report(source.name)
     own = set(node.holdings.hosted())
     ours = [head for head in _offered(node, source).heads if head.checkpoint.origin in own]
-    _take_all(node, source, _largest_first(ours), report, lambda _origin, _done, _size: None)
+    _take_all(node, source, _largest_first(ours), report, silent)
     node.catch_up()
     for head in ours:
         origin, size = head.checkpoint.origin, node.holdings.tree(head.checkpoint.origin).size
