@@ -28,6 +28,7 @@ from concord.errors import BusyError, ConcordError, DamagedError, MissingError, 
 from concord.node import Node
 from concord.operations.lines import Line
 from concord.pillars.commons import File, Repo
+from concord.pillars.commons.attributes import REGULAR_MAX
 from concord.private import kept, peers
 from concord.shelf import Reader
 from concord.tlog.errors import ForgedError
@@ -249,7 +250,7 @@ class Courier:
         except MissingError:
             pass  # nobody has a map of it; somebody may have it whole, such as a plain web server
         had = blobs.have(file.sha256)
-        if file.large:
+        if not had and (file.large or file.size > REGULAR_MAX):
             self._node.chunks.need(file.size - blobs.received(file.sha256, file.size))
         fetch_whole(blobs, wanted, sources, beside=beside)  # even if it is here: only who sends it shows that the repo has it
         if fetch is not None:

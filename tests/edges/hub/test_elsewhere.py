@@ -148,6 +148,8 @@ def test_large_files_of_peers_leave_the_reserve_of_the_disk(
     elsewhere.node.settings = Settings(reserve_bytes=1 << 62)
     assert elsewhere.get(f"/{repo}/resolve/main/w.bin").status_code == 507
     elsewhere.settled()
+    page = elsewhere.get(f"/commons/models/{repo}/file?path=w.bin")  # which shows nothing of the file, and all else
+    assert (page.status_code, "w.bin" in page.text) == (200, True)
     assert elsewhere.get(f"/{repo}/resolve/main/README.md").content == CARD
     assert elsewhere.node.chunks.entries() == []
     assert not elsewhere.node.blobs.have(sha256(WEIGHTS).hexdigest())

@@ -465,3 +465,36 @@ def test_a_full_disk_ends_a_fetch_and_what_came_counts_once_there_is_room(world:
     reserve[0] = 0
     run(chunks, one, source(world))
     assert content(chunks, one) == ONE
+
+
+def test_who_has_no_room_for_a_file_is_told_before_a_byte_of_it_comes(world: World, one: Wanted, tmp_path: Path) -> None:
+    line, full = source(world), Chunks(tmp_path / "chunks", lambda: 1 << 62)
+    with pytest.raises(StorageError, match=r"0\.7 MB are to come"):
+        run(full, one, line)
+    assert line.sent["xorbs"] == 0
+    assert not list(full.coming(one.sha256).rglob("*-*"))
+
+
+@pytest.mark.parametrize("asked", [1, 2, 5, 12])
+def test_a_disk_that_is_full_on_the_way_keeps_what_came(world: World, one: Wanted, tmp_path: Path, asked: int) -> None:
+    left = [asked]
+
+    def reserve() -> int:
+        left[0] -= 1
+        return 0 if left[0] >= 0 else 1 << 62
+
+    chunks, line = Chunks(tmp_path / "chunks", reserve), source(world)
+    with pytest.raises(StorageError, match="reserve_bytes"):
+        run(chunks, one, line)
+    assert chunks.entries() == list(chunks.verify(deep=True)) == []
+    left[0] = 1 << 30
+    run(chunks, one, line)
+    assert content(chunks, one) == ONE
+
+
+def test_a_file_whose_chunks_are_all_here_needs_no_room(world: World, one: Wanted, chunks: Chunks) -> None:
+    run(chunks, one, source(world))
+    full = Chunks(chunks.root, lambda: 1 << 62)
+    full.remove(full.entries()[0].hash)
+    run(full, one, source(world))
+    assert content(full, one) == ONE

@@ -178,8 +178,8 @@ class Fetch:
             self._finish(raw, plan)
 
     def _prepare(self, homes: dict[bytes, Home], plan: Plan) -> None:
-        """What has to come, as units; what an earlier try left counts."""
-        inside = self._inside(plan)
+        """What has to come, as units; what an earlier try left counts. StorageError, before any of it, if there is no room."""
+        inside, coming = self._inside(plan), 0
         self._units.clear()
         for xorb, home in homes.items():
             incoming = Incoming(self._folder / spell(xorb), home.row, home.has, self._chunks.need)
@@ -191,6 +191,8 @@ class Fetch:
             self._incoming[xorb] = incoming
             self.tally.here += len(numbers) - len(lacks)
             self._units.add(xorb, home, lacks, incoming.begun)
+            coming += sum(home.row(number).length for number in lacks)
+        self._chunks.need(coming)
         self._turn_to(plan)
 
     def _turn_to(self, plan: Plan) -> None:

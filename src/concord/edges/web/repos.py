@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from concord.edges.web import commons
 from concord.edges.web.page import Page
-from concord.errors import BusyError, DamagedError, ForgedError, MissingError, UnreachableError
+from concord.errors import BusyError, DamagedError, ForgedError, MissingError, StorageError, UnreachableError
 from concord.pillars.commons import Changes, File, Repo, RepoId, Revision, Tree
 from concord.pillars.commons.records import KINDS
 from concord.pillars.commons.repo import MAIN
@@ -23,7 +23,8 @@ from concord.private.people import Speaker
 from concord.shelf import Shelf
 
 README = "README.md"
-NOT_NOW = (MissingError, UnreachableError, ForgedError, BusyError, DamagedError)  # why bytes are not to be had at this moment
+# Why bytes are not to be had at this moment.
+NOT_NOW = (MissingError, UnreachableError, ForgedError, BusyError, DamagedError, StorageError)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,10 @@ class Store:
 
     def need(self, size: int) -> None:
         """StorageError unless `size` bytes more may come. Whoever writes something large into the home asks before each piece."""
-        room = free(self.root) - self._reserve()
+        room = max(0, free(self.root) - self._reserve())
         if size > room:
             raise StorageError(
-                f"{self.root}: the disk is full: {size / 1e6:,.1f} MB are to come, and {max(0, room) / 1e6:,.1f} MB are left for "
+                f"{self.root}: the disk is full: {size / 1e6:,.1f} MB are to come, and {room / 1e6:,.1f} MB are left for "
                 "large files (see the setting reserve_bytes). Free some space, then do it again"
             )
 
