@@ -81,7 +81,7 @@ class Content:
         """The same, of the repo that the record `root` opened."""
         self._check(root, digest)
         entry = self._entry(digest)
-        return self._node.chunks.flow(entry.hash, start, stop) if entry else self._node.blobs.get(digest, start, stop)
+        return self._node.chunks.flow(entry.hash, start, stop) if entry else self._node.blob(digest, start, stop)
 
     def xet(self, digest: str) -> str | None:
         """The Xet hash of a large file that is here, or None."""

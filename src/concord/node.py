@@ -4,10 +4,11 @@ This is the one place that names every pillar, in order; import law, replay orde
 also the one place where it is decided who may say what (`Node.say`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from logging import getLogger
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -19,14 +20,14 @@ from concord.config import Settings
 from concord.errors import ClockError, DamagedError, MalformedError, MissingError, RefusedError, TooLargeError
 from concord.ledger import evidence, witness
 from concord.ledger import identity as identities
-from concord.ledger.blobs import Blobs, Tombstone
+from concord.ledger.blobs import Blobs, Tombstone, unsalted
 from concord.ledger.chunks import Chunks
 from concord.ledger.evidence import Evidence
 from concord.ledger.holdings import Holdings
 from concord.ledger.identity import Identity
 from concord.ledger.keyring import OFFICE, NewMember, PrivateKey
 from concord.ledger.pillar import Role
-from concord.ledger.record import ENCODER, Record, Sealed, read_header, seal, tag
+from concord.ledger.record import ENCODER, Detached, Record, Sealed, read_header, seal, tag
 from concord.ledger.statements import LEDGER, Erase, erasures
 from concord.ledger.statements import evidence as evidence_table
 from concord.ledger.storage.database import reading, writing
@@ -36,11 +37,13 @@ from concord.ledger.view import View, blobs, logs
 from concord.pillars import commons, members
 from concord.pillars.members import Charter, Effect, Roster, Said, Standing
 from concord.pillars.members import view as members_view
-from concord.private import memory, tables
+from concord.private import damages, memory, tables
 from concord.private.people import Speaker
 from concord.tlog.merkle import leaf_hash
 from concord.tlog.note import Signature, VerifierKey
 from concord.tlog.policy import Group, Policy, safe_quorum
+
+logger = getLogger("concord.node")
 
 PILLARS = (members.PILLAR, commons.PILLAR)
 
@@ -197,6 +200,42 @@ class Node:
         """The record that `entry` spells. MalformedError if this version reads none."""
         record: Record = self.view.codec.decode(entry)
         return record
+
+    # Bytes
+
+    def blob(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, stop) of a blob, for whoever gives them out or reads them. Errors as those of `Blobs.get`.
+
+        What is damaged is found no more from then on, and noted, so that it comes again from whoever has it.
+        """
+        return self._noting(digest, self.blobs.get(digest, start, stop))
+
+    def attached(self, part: Detached) -> bytes:
+        """The content that `part` of a record stands for, without its salt. Errors as those of `blob`."""
+        return unsalted(part, b"".join(self.blob(part.digest)))
+
+    def _noting(self, digest: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from pieces
+        except DamagedError:
+            with suppress(MissingError):  # somebody else has found it, too
+                self.check_blob(digest)
+            raise
+
+    def check_blob(self, digest: str) -> None:
+        """Read a blob through; if it is damaged, let it be found no more, and note it."""
+        try:
+            self.blobs.check(digest)
+        except DamagedError as e:
+            self.lost("file", digest, str(e))
+            self.blobs.set_aside(digest, self.clock())
+
+    def lost(self, kind: str, name: str, reason: str) -> None:
+        """Note that the disk lost something of this kind and name (`concord.private.damages`)."""
+        reason = reason.rpartition(". ")[0] or reason  # without what to do about it, which is done
+        with self.private_writing() as db:
+            if damages.note(db, kind, name, reason, self.clock()):
+                logger.warning("the disk lost something: %s %s: %s", kind, name, reason)
 
     # Saying
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import select
 
 import concord
-from concord.errors import MissingError, RefusedError, TooLargeError
+from concord.errors import DamagedError, MissingError, RefusedError, TooLargeError
 from concord.ledger.identity import label
 from concord.ledger.statements import deposits
 from concord.pillars.commons import File, Repo, RepoId, Revision, signing
@@ -69,13 +69,16 @@ class Passports:
         return trace(Source(key, revision.commit.card, repo.id, aliases), indexes)
 
     def reader(self, repo: Repo, asker: Speaker | None) -> Read:
-        """Reads files of a repo: None for what is not here, or not for `asker`, or held."""
+        """Reads files of a repo: None for what is not here, or damaged, or not for `asker`, or held."""
         allowed = self._shelf.may_read(repo, asker)
 
         def read(file: File, start: int, stop: int) -> bytes | None:
             if not allowed or not self._shelf.have(repo, file) or self._node.blobs.holds(file.sha256):
                 return None
-            return b"".join(self._shelf.read(repo, file, start, stop))
+            try:
+                return b"".join(self._shelf.read(repo, file, start, stop))
+            except DamagedError:
+                return None
 
         return read
 
@@ -101,7 +104,7 @@ class Passports:
             raise MissingError("its owner published no signature of this revision (`concord commons export … --publish` does)")
         if self._node.blobs.size(blob) > BUNDLE_MAX:
             raise TooLargeError(f"a signature of more than {BUNDLE_MAX} bytes")
-        return b"".join(self._node.blobs.get(blob))
+        return b"".join(self._node.blob(blob))
 
     def published(self, origin: str, name: str) -> str | None:
         """The digest of what a member published last under a name, or None."""

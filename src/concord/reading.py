@@ -308,7 +308,7 @@ def particulars(node: Node, origin: str) -> dict[str, str]:
             record = node.read(node.holdings.tree(origin).entry(person["index"]))
             assert isinstance(record, Accredit) and record.particulars is not None
             try:
-                names[person["person"]] = str(json.loads(node.blobs.attached(record.particulars)).get("name", ""))
+                names[person["person"]] = str(json.loads(node.attached(record.particulars)).get("name", ""))
             except (ConcordError, ValueError, AttributeError):
                 continue  # erased, held, or not in the form that we write: there is no name to show
     return names

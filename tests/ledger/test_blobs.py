@@ -22,7 +22,7 @@ from concord.errors import (
     TooLargeError,
     UnreachableError,
 )
-from concord.ledger.blobs import PIECE, SALT_SIZE, Blobs, Hold, Tombstone
+from concord.ledger.blobs import PIECE, SALT_SIZE, Blobs, Hold, Tombstone, unsalted
 from concord.testing import NOW
 
 CONTENT = bytes(range(256)) * 5000  # more than one piece
@@ -271,7 +271,7 @@ def test_an_erased_blob_leaves_a_tombstone_and_nothing_else(blobs: Blobs, tmp_pa
 @pytest.mark.parametrize("content", [b"", b"Amina", CONTENT], ids=["empty", "short", "long"])
 def test_what_is_detached_is_attached_again(blobs: Blobs, content: bytes, salt: bytes) -> None:
     part = blobs.detach(content, "text/plain", salt)
-    assert blobs.attached(part) == content
+    assert unsalted(part, whole(blobs, part.digest)) == content
     assert (part.digest, part.size, part.salted) == (sha256(salt + content).hexdigest(), len(salt) + len(content), bool(salt))
 
 
@@ -309,6 +309,39 @@ def test_a_check_finds_what_is_not_what_was_written(blobs: Blobs, damage: str) -
     path.write_bytes(raw)
     with pytest.raises(DamagedError, match=str(path)):
         blobs.check(DIGEST)
+
+
+@pytest.mark.parametrize("place", [0, PIECE - 1, PIECE, -1])
+@pytest.mark.parametrize("known", [False, True], ids=["read for the first time", "read before"])
+def test_a_flipped_byte_never_leaves_whatever_part_is_asked_for(blobs: Blobs, place: int, known: bool) -> None:  # noqa: FBT001
+    blobs.put([CONTENT])
+    if known:
+        assert whole(blobs, DIGEST) == CONTENT
+    raw = bytearray(CONTENT)
+    raw[place] ^= 1
+    blobs.open(DIGEST).write_bytes(raw)
+    came, at = bytearray(), place % len(CONTENT)
+    for span in ((at, at + 1), (0, None)):
+        with pytest.raises(DamagedError, match=DIGEST):
+            came.extend(byte for piece in blobs.get(DIGEST, *span) for byte in piece)
+    assert CONTENT.startswith(bytes(came))
+
+
+@pytest.mark.parametrize("damage", [b"", b"wor", b"words and more"], ids=["emptied", "cut off", "longer"])
+def test_a_blob_of_another_length_never_leaves(blobs: Blobs, damage: bytes) -> None:
+    digest, _ = blobs.put([b"words"])
+    blobs.open(digest).write_bytes(damage)
+    for span in ((0, 5), (0, None), (1, 2)):
+        with pytest.raises(DamagedError, match=digest):
+            list(blobs.get(digest, *span))
+
+
+@given(start=st.integers(0, len(CONTENT) + 5), length=st.integers(0, len(CONTENT) + 5))
+def test_any_part_of_a_sound_blob_is_that_part(tmp_path_factory: pytest.TempPathFactory, start: int, length: int) -> None:
+    blobs = Blobs(tmp_path_factory.getbasetemp() / "parts")
+    if not blobs.have(DIGEST):
+        blobs.put([CONTENT])
+    assert b"".join(blobs.get(DIGEST, start, start + length)) == CONTENT[start : start + length]
 
 
 @pytest.mark.parametrize("suffix", [".hold", ".erased"])

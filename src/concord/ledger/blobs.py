@@ -7,8 +7,11 @@
     blobs/9f/9f86d081….erased  they were here; a tombstone says who asked for their erasure, and why
 
 A blob is written once: to a temporary file, hashed on the way, made durable, then renamed to its digest, so that whoever finds
-it finds it whole. What should be erasable although a log points at it for ever (a person's particulars) is *salted*: the blob
-begins with 32 random bytes, and its digest tells nothing once it is gone.
+it finds it whole. What is read of it is compared before it is given out: all of a short one with the digest, of a longer one each
+piece with what it was when all of it was (`concord.ledger.sums`).
+
+What should be erasable although a log points at it for ever (a person's particulars) is *salted*: the blob begins with 32 random
+bytes, and its digest tells nothing once it is gone.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as home:
@@ -32,6 +35,7 @@ import msgspec
 from concord.errors import BusyError, DamagedError, ErasedError, ForgedError, HeldError, MalformedError, MissingError, TooLargeError
 from concord.ledger.record import Count, Detached, Line, Media, Part, Time
 from concord.ledger.storage.files import TEMPORARY, sync, told
+from concord.ledger.sums import Sums, fits
 
 PIECE = 1 << 20  # bytes read or written at a time
 SALT_SIZE = 32
@@ -60,6 +64,7 @@ class Blobs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._sums = Sums()
 
     # Reading
 
@@ -79,12 +84,16 @@ class Blobs:
             return None
 
     def get(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Bytes [start, stop) in pieces of at most PIECE. MissingError, HeldError or ErasedError if they may not be had."""
+        """Bytes [start, stop) in pieces of at most PIECE. MissingError, HeldError or ErasedError if they may not be had.
+
+        DamagedError in the place of a piece that is not what was written, and, of a blob that was not read before, in the place of
+        the first, wherever in it the damage is.
+        """
         path = self._served(digest)
-        return _pieces(path, start, path.stat().st_size if stop is None else stop)
+        return self._sound(digest, path, start, path.stat().st_size if stop is None else stop)
 
     def open(self, digest: str) -> Path:
-        """The file that holds the bytes, for whoever can send it without reading it. Errors as in `get`."""
+        """The file that holds the bytes, as they are. Errors as in `get`, but for damage, which nobody has looked for."""
         return self._served(digest)
 
     def check(self, digest: str) -> None:
@@ -97,15 +106,7 @@ class Blobs:
         path = self._path(digest)
         if not path.is_file():
             raise MissingError(f"no blob {digest} here")
-        content = sha256()
-        try:
-            for piece in _pieces(path, 0, path.stat().st_size):
-                content.update(piece)
-                yield len(piece)
-        except OSError as e:
-            raise (DamagedError(f"{path}: the disk cannot read it") if e.errno == EIO else told(e, path)) from e
-        if content.hexdigest() != digest:
-            raise DamagedError(f"{path}: the bytes are not those that were written. Remove the file and pull the blob again")
+        yield from map(len, _compared(path, digest))
 
     def digests(self, folder: str = "??") -> Iterator[str]:
         """Of all blobs whose bytes are here; or of those in the folder with these two digits."""
@@ -149,11 +150,6 @@ class Blobs:
             raise MalformedError(f"not a media type: {media[:100]!r}") from e
         digest, size = self.put([salt + content])
         return Detached(digest=digest, size=size, media=media, salted=bool(salt))
-
-    def attached(self, part: Detached) -> bytes:
-        """The content that `part` stands for, without its salt. Errors as in `get`."""
-        raw = b"".join(self.get(part.digest))
-        return raw[SALT_SIZE:] if part.salted else raw
 
     def received(self, digest: str, size: int) -> int:
         """How many of the `size` bytes are here of a transfer that was cut. Each size claimed has its own transfer."""
@@ -274,6 +270,20 @@ class Blobs:
         finally:
             os.close(handle)
 
+    def _sound(self, digest: str, path: Path, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of what is at `path`, no piece of which is given before it was compared."""
+        if _size(path) <= PIECE:
+            (whole,) = list(_compared(path, digest)) or [b""]
+            yield from filter(None, [whole[start:stop]])
+            return
+        known = self._sums.get(digest) or self._sums.keep(digest, _compared(path, digest))
+        for number in range(start // PIECE, min(-(-stop // PIECE), len(known))):
+            first = number * PIECE
+            piece = b"".join(_pieces(path, first, first + PIECE))
+            if not fits(known, number, piece):
+                raise _damaged(path)
+            yield piece[max(start - first, 0) : stop - first]
+
     def _served(self, digest: str) -> Path:
         path = self._path(digest)
         if not path.is_file() and self.erased(digest) is None:
@@ -338,6 +348,15 @@ class Blobs:
         sync([target.parent])
 
 
+def unsalted(part: Detached, raw: bytes) -> bytes:
+    """The content that `part` stands for, out of the bytes of its blob.
+
+    >>> unsalted(Detached(digest="9f" * 32, size=37, media="text/plain", salted=True), bytes(32) + b"Amina")
+    b'Amina'
+    """
+    return raw[SALT_SIZE:] if part.salted else raw
+
+
 def _append(file: BinaryIO, pieces: Iterable[bytes], size: int) -> None:
     """Write `pieces` after what is there, durable, until there are more than `size` bytes; none if there are as many already."""
     rest = iter(pieces) if file.tell() < size else iter(())
@@ -350,11 +369,38 @@ def _append(file: BinaryIO, pieces: Iterable[bytes], size: int) -> None:
 
 
 def _pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        while start < stop and (piece := file.read(min(PIECE, stop - start))):
-            start += len(piece)
-            yield piece
+    """Bytes [start, stop) of a file. DamagedError if the disk cannot read them, MissingError if it is gone by now."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            while start < stop and (piece := file.read(min(PIECE, stop - start))):
+                start += len(piece)
+                yield piece
+    except FileNotFoundError as e:
+        raise MissingError(f"no blob {path.name} here") from e
+    except OSError as e:
+        raise (DamagedError(f"{path}: the disk cannot read it") if e.errno == EIO else told(e, path)) from e
+
+
+def _compared(path: Path, digest: str) -> Iterator[bytes]:
+    """All pieces of a file. DamagedError after the last if they are not what the digest says."""
+    content = sha256()
+    for piece in _pieces(path, 0, _size(path)):
+        content.update(piece)
+        yield piece
+    if content.hexdigest() != digest:
+        raise _damaged(path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError as e:
+        raise MissingError(f"no blob {path.name} here") from e
+
+
+def _damaged(path: Path) -> DamagedError:
+    return DamagedError(f"{path}: the bytes are not those that were written. Remove the file and pull the blob again")
 
 
 def _own(file: BinaryIO, path: Path) -> None:

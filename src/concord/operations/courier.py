@@ -254,7 +254,7 @@ class Courier:
             self._node.chunks.need(file.size - blobs.received(file.sha256, file.size))
         fetch_whole(blobs, wanted, sources, beside=beside)  # even if it is here: only who sends it shows that the repo has it
         if fetch is not None:
-            self._shelf.content.take(blobs.get(file.sha256), file.sha256, file.size)
+            self._shelf.content.take(self._node.blob(file.sha256), file.sha256, file.size)
         if fetch is not None and not had:
             blobs.discard(file.sha256, ANY_AGE)
 

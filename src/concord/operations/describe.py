@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from concord.errors import ConcordError, MissingError
+from concord.errors import ConcordError, DamagedError, MissingError
 from concord.ledger.identity import label
 from concord.pillars.commons import Card, File, Repo, Revision, Tree
 from concord.pillars.commons.card import body
@@ -93,11 +93,11 @@ def _provenance(shelf: Reader, revision: Revision | None) -> dict[str, Any] | No
 
 
 def _card(shelf: Reader, repo: Repo, tree: Tree) -> str | None:
-    """The words of the card, or None if it is not here."""
+    """The words of the card, or None if it is not here, or damaged."""
     file = tree.get(README)
     if file is None:
         return None
     try:
         return body(b"".join(shelf.read(repo, file, 0, CARD_MAX))).decode(errors="replace").strip()
-    except MissingError:
+    except (MissingError, DamagedError):
         return None

@@ -53,7 +53,7 @@ def scrub(node: Node, courier: Courier, wait: Wait) -> None:
     if node.settings.scrub_days and not _Reading(node, wait).go_on():
         return
     for name in node.chunks.lost() if node.has_chunks else ():
-        _note(node, "xorb", name, "it is not here, and files have chunks of it")
+        node.lost("xorb", name, "it is not here, and files have chunks of it")
     mend(node, courier, lambda: wait(0))
 
 
@@ -141,7 +141,7 @@ def _look_at_blob(node: Node, digest: str) -> Iterator[int]:
     try:
         yield from node.blobs.checking(digest)
     except DamagedError as e:
-        _note(node, "file", digest, _reason(e))
+        node.lost("file", digest, str(e))
         node.blobs.set_aside(digest, node.clock())
     except MissingError:
         return  # cleared away meanwhile
@@ -151,7 +151,7 @@ def _look_at_xorb(node: Node, name: str) -> Iterator[int]:
     try:
         yield from node.chunks.checking(name)
     except DamagedError as e:
-        _note(node, "xorb", name, _reason(e))
+        node.lost("xorb", name, str(e))
         node.chunks.set_aside(name)
         node.chunks.salvage(node.clock())
     except MissingError:
@@ -165,7 +165,7 @@ def _look_at_shard(node: Node, name: str) -> Iterator[int]:
             node.chunks.set_aside(xorb)
     except DamagedError as e:
         if (entry := node.chunks.by_hash(name)) is not None:
-            _note(node, "file", entry.sha256, _reason(e))
+            node.lost("file", entry.sha256, str(e))
     except FileNotFoundError:
         return
     yield 0
@@ -174,22 +174,11 @@ def _look_at_shard(node: Node, name: str) -> Iterator[int]:
 def _look_at_notes(node: Node, folder: str) -> Iterator[int]:
     """What repos are noted to have, and nothing goes by that name any more."""
     for _, digest in Content(node).gone(folder):
-        _note(node, "file", digest, "it is noted as here, and its bytes are gone")
+        node.lost("file", digest, "it is noted as here, and its bytes are gone")
     yield 0
 
 
 _LOOKS: tuple[Callable[[Node, str], Iterator[int]], ...] = (_look_at_blob, _look_at_xorb, _look_at_shard, _look_at_notes)
-
-
-def _reason(error: DamagedError) -> str:
-    """What is wrong, without what to do about it, which is done."""
-    return str(error).rpartition(". ")[0] or str(error)
-
-
-def _note(node: Node, kind: str, name: str, reason: str) -> None:
-    with node.private_writing() as db:
-        if damages.note(db, kind, name, reason, node.clock()):
-            logger.warning("the disk lost something: %s %s: %s", kind, name, reason)
 
 
 # Mending: rule 3

@@ -60,7 +60,7 @@ class Round(msgspec.Struct, frozen=True):
 def note(db: Connection, kind: str, name: str, reason: str, now: int) -> bool:
     """Something was found; whether that is new."""
     mine = (damage.c.kind == kind) & (damage.c.name == name)
-    if db.execute(select(damage.c.name).where(mine, damage.c.mended.is_(None))).first() is not None:
+    if is_open(db, kind, name):
         return False
     db.execute(delete(damage).where(or_(mine, damage.c.mended < now - REMEMBERED)))
     db.execute(insert(damage).values(kind=kind, name=name, reason=reason[:WORDS_MAX], found=now))
@@ -83,6 +83,12 @@ def due(db: Connection, before: int) -> list[Damage]:
     """What is not mended, and was not tried since a time; what was tried longest ago first."""
     wanted = select(damage).where(damage.c.mended.is_(None), or_(damage.c.tried.is_(None), damage.c.tried <= before))
     return [Damage(*row) for row in db.execute(wanted.order_by(damage.c.tried, damage.c.kind, damage.c.name))]
+
+
+def is_open(db: Connection, kind: str, name: str) -> bool:
+    """Whether something is lost and not mended."""
+    mine = (damage.c.kind == kind) & (damage.c.name == name)
+    return db.execute(select(damage.c.name).where(mine, damage.c.mended.is_(None))).first() is not None
 
 
 def everything(db: Connection) -> list[Damage]:

@@ -13,7 +13,7 @@ from concord.errors import ConcordError, DamagedError, ErasedError, HeldError, M
 from concord.node import Node
 from concord.pillars.commons import Changes, File, Repo, Revision, Tree, attributes
 from concord.pillars.commons import tree as trees
-from concord.private import kept
+from concord.private import damages, kept
 from concord.shelf.courier import Courier, Sound
 from concord.shelf.repos import Finder, remember
 
@@ -79,7 +79,7 @@ class Reader(Finder):
         if listing.size > LISTING_MAX:
             raise MalformedError(f"the commit {revision.oid} lists its changes in {listing.size} bytes, over {LISTING_MAX}")
         try:
-            return msgspec.json.decode(self.node.blobs.attached(listing), type=Changes)
+            return msgspec.json.decode(self.node.attached(listing), type=Changes)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise MalformedError(f"what the commit {revision.oid} names as its changes is no list of changes: {e}") from e
 
@@ -117,11 +117,14 @@ class Reader(Finder):
         return bool(self.content.have(repo, [file.sha256]))
 
     def where(self, repo: Repo, file: File) -> Where:
-        """Where the bytes of a file can be had. HeldError or ErasedError if they may not be."""
+        """Where the bytes of a file can be had. HeldError or ErasedError if they may not be, DamagedError if the disk lost them."""
         self.node.blobs.check_allowed(file.sha256)
         if self.have(repo, file):
             return Where.HERE
-        return Where.ELSEWHERE if self.courier is not None and self.courier.may(repo) else Where.NOWHERE
+        if self.courier is not None and self.courier.may(repo):
+            return Where.ELSEWHERE
+        self._check_lost(repo, file, "nobody can be asked for it")
+        return Where.NOWHERE
 
     def read(self, repo: Repo, file: File, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes of a file, or those in [start, stop), in pieces; from elsewhere while they come, if there is a courier.
@@ -136,13 +139,29 @@ class Reader(Finder):
             return self.content.flow(repo, file.sha256, start, stop)
         end = file.size if stop is None else min(stop, file.size)
         if not self.have(repo, file):
-            return self.courier.read(repo, file, start, end)
+            return self._from_elsewhere(self.courier, repo, file, start, end)
         with self.node.private_reading() as db:
             due = kept.due(db, repo.root, file.sha256, self.node.clock())
         if due:
             with self.node.private_writing() as db:
                 kept.touch(db, repo.root, file.sha256, self.node.clock())
         return Sound(self.content, self.courier, repo, file, start, end)
+
+    def _from_elsewhere(self, courier: Courier, repo: Repo, file: File, start: int, end: int) -> Iterator[bytes]:
+        try:
+            return courier.read(repo, file, start, end)
+        except (HeldError, ErasedError):
+            raise
+        except MissingError as e:
+            self._check_lost(repo, file, str(e))
+            raise
+
+    def _check_lost(self, repo: Repo, file: File, why: str) -> None:
+        """DamagedError if the disk lost what the repo had of a file, which is not the same as that it never came."""
+        with self.node.private_reading() as db:
+            lost = damages.is_open(db, "file", file.sha256)
+        if lost and repo.root in self.content.brought(file.sha256):
+            raise DamagedError(f"{file.path} was damaged on this disk, and cannot be had again now: {why}")
 
     def peek(self, repo: Repo, file: File, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of a file, for a page that shows a little of it. The errors are those of `read`."""

@@ -20,8 +20,9 @@ from concord.ledger.blobs import Hold
 from concord.node import Node
 from concord.operations import courier as couriers
 from concord.operations.courier import Courier
+from concord.operations.scrub import scrub
 from concord.pillars.commons import File
-from concord.private import kept
+from concord.private import damages, kept
 from concord.server import build
 from concord.shelf import Draft, Shelf, pull_requests
 from concord.testing import NOW, Clock, NodeSource, everything, states
@@ -281,3 +282,66 @@ def test_a_damaged_file_that_nobody_has_is_an_error_and_no_other_bytes(repo: str
     with pytest.raises(DamagedError, match="cannot be repaired now"):
         came.extend(shelf.read(found, shelf.tree(found, found.find("main"))["w.bin"]))
     assert WEIGHTS.startswith(b"".join(came))
+
+
+def flip(node: Node, content: bytes, place: int = 3) -> None:
+    """Flip a byte of a small file on the disk of a node."""
+    path = node.blobs.open(sha256(content).hexdigest())
+    raw = bytearray(content)
+    raw[place] ^= 1
+    path.write_bytes(raw)
+
+
+def open_damages(node: Node) -> list[str]:
+    with node.private_reading() as db:
+        return [each.name for each in damages.everything(db) if each.mended is None]
+
+
+@pytest.mark.parametrize("wanted", [None, "bytes=3-5", "bytes=0-0"])
+def test_a_small_file_that_the_disk_changed_is_never_served_and_comes_again(
+    elsewhere: Elsewhere, repo: str, wanted: str | None
+) -> None:
+    address = f"/{repo}/resolve/main/README.md"
+    headers = {"Range": wanted} if wanted else {}
+    sound = elsewhere.get(address, headers=headers).content
+    flip(elsewhere.node, CARD)
+    assert elsewhere.get(address, headers=headers).content == sound
+    assert open_damages(elsewhere.node) == [sha256(CARD).hexdigest()]
+    elsewhere.lines.clear()
+    assert elsewhere.get(address).content == CARD
+    scrub(elsewhere.node, elsewhere.courier, lambda _: False)
+    assert open_damages(elsewhere.node) == []
+
+
+def test_a_small_file_that_nobody_has_sound_is_an_error_that_says_so_each_time(repo: str, node: Node) -> None:
+    flip(node, CARD)
+    for sources in ([], [Line(NodeSource(states.young(Clock())))]):
+        client = Person(TestClient(build(node, Courier(node, lambda _repo, _settings, _patience, now=sources: list(now)))))
+        for _ in range(2):
+            answer = client.get(f"/{repo}/resolve/main/README.md")
+            assert answer.status_code == 500
+            assert "README.md" in answer.headers["X-Error-Message"]
+            assert "damaged on this disk" in answer.headers["X-Error-Message"]
+    assert open_damages(node) == [sha256(CARD).hexdigest()]
+
+
+def test_a_page_that_shows_a_damaged_file_does_without(repo: str, node: Node) -> None:
+    flip(node, CARD)
+    client = Person(TestClient(build(node, Courier(node, lambda _repo, _settings, _patience: []))))
+    member, _, name = repo.partition("/")
+    for _ in range(2):
+        for path in ("", "/file?path=README.md", "/files"):
+            assert client.get(f"/commons/models/{member}/{name}{path}").status_code == 200
+
+
+def test_damage_that_is_mended_meanwhile_costs_nothing(elsewhere: Elsewhere, repo: str) -> None:
+    """Of two readers that find it, the second sets nothing aside that the first has brought again."""
+    elsewhere.get(f"/{repo}/resolve/main/README.md")
+    flip(elsewhere.node, CARD)
+    digest = sha256(CARD).hexdigest()
+    first, second = elsewhere.node.blob(digest), elsewhere.node.blob(digest, 2, 4)
+    with pytest.raises(DamagedError):
+        list(first)
+    elsewhere.node.blobs.put([CARD])
+    assert b"".join(second) == CARD[2:4]
+    assert elsewhere.node.blobs.have(digest)

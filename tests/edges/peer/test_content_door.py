@@ -7,8 +7,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from concord.ledger.chunks import rows
+from concord.ledger.statements import Deposit
 from concord.node import Node
 from concord.pillars.commons import File, Repo
+from concord.private import damages
 from concord.shelf import Draft, Shelf
 from concord.testing import everything
 from concord.xet.hashes import spell
@@ -107,3 +109,19 @@ def test_a_repo_that_was_closed_or_gated_has_nothing_any_more(node: Node, client
     assert client.get(address).status_code == 200
     shelf.close(me, shelf.find(repo.id, me))
     assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/peer/content/{root}/{digest}", "/peer/blobs/{digest}"])
+def test_what_the_disk_changed_is_given_to_no_peer(node: Node, client: TestClient, address: str) -> None:
+    me, shelf = everything(node.holdings.hosted()[0]), Shelf(node)
+    repo = shelf.open(me, "model", "words", private=False)
+    file = shelf.keep(repo, "a.txt", b"some words")
+    node.say(me, Deposit, {"name": "a", "blob": {"digest": file.sha256, "size": file.size, "media": "text/plain"}})
+    asked, path = address.format(root=repo.root, digest=file.sha256), node.blobs.open(file.sha256)
+    assert client.get(asked).content == b"some words"
+    path.write_bytes(b"some wards")
+    first = client.get(asked)
+    assert (first.status_code, b"wards" in first.content) == (500, False)
+    assert client.get(asked).status_code == 404, "whoever asks again goes on to others at once"
+    with node.private_reading() as db:
+        assert [each.name for each in damages.everything(db)] == [file.sha256]

@@ -221,7 +221,7 @@ def test_what_personal_particulars_say_leaves_no_trace_in_the_tables_but_their_d
     with node.reading() as db:
         (row,) = members_view.accredited(db, KE.origin, NOW)
     assert row["particulars"] == part.digest
-    assert node.blobs.attached(part) == b"Amina of Nairobi"
+    assert node.attached(part) == b"Amina of Nairobi"
 
 
 # Laws

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
 
@@ -80,8 +81,7 @@ class Door:
         """A blob that some record names. What is personal leaves only through its own member's pages."""
         digest = request.path_params["digest"]
         public_blob(self._node, digest)
-        blobs = self._node.blobs
-        return ranged(request, blobs.size(digest), lambda start, stop: blobs.get(digest, start, stop), digest)
+        return ranged(request, self._node.blobs.size(digest), partial(self._node.blob, digest), digest)
 
     async def content(self, request: Request) -> Given:
         """The files of repos that are public and open (`concord.edges.peer.content`), no more than is to be given."""

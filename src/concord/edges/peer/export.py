@@ -131,7 +131,7 @@ def _blob_pieces(node: Node, wanted: Want) -> list[Piece]:
         if node.personal(digest):
             continue
         try:
-            pieces.append(Piece(f"peer/blobs/{digest}", node.blobs.size(digest), partial(node.blobs.get, digest)))
+            pieces.append(Piece(f"peer/blobs/{digest}", node.blobs.size(digest), partial(node.blob, digest)))
         except ConcordError:
             continue  # not here, held or erased: not ours to hand on
     return sorted(pieces, key=lambda piece: piece.size)

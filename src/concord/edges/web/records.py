@@ -5,6 +5,7 @@ from calendar import timegm
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import groupby
 from urllib.parse import urlencode
 
@@ -117,8 +118,7 @@ def blob(page: Page) -> Response:
     """The bytes of a blob that a record names and that is not personal."""
     digest = page.request.path_params["digest"]
     named = reading.public_blob(page.node, digest)
-    blobs = page.node.blobs
-    answer = ranged(page.request, blobs.size(digest), lambda start, stop: blobs.get(digest, start, stop), digest)
+    answer = ranged(page.request, page.node.blobs.size(digest), partial(page.node.blob, digest), digest)
     answer.headers["Content-Disposition"] = f'attachment; filename="{named}"'
     return answer
 

@@ -81,8 +81,8 @@ def _painter(here: Here) -> Callable[[str], str | None]:
         file = tree.get(path_in(target))
         if file is None or file.size > preview.IMAGE_MAX or not here.has(file):
             return None
-        head = b"".join(here.shelf.read(here.repo, file, 0, min(file.size, preview.HEAD)))
-        return here.at("raw", path=file.path) if (preview.media_of(head) or "").startswith("image/") else None
+        media = preview.media_of(_little(here, file, preview.HEAD) or b"")
+        return here.at("raw", path=file.path) if (media or "").startswith("image/") else None
 
     return image
 

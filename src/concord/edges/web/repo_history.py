@@ -9,6 +9,7 @@ from starlette.responses import Response
 from concord.edges.web.names import spell
 from concord.edges.web.page import Page
 from concord.edges.web.repos import Here, find, show
+from concord.errors import DamagedError
 from concord.pillars.commons import File, Tree
 from concord.shelf import Shelf
 
@@ -63,14 +64,14 @@ def compare(here: Here, before: Tree, put: Sequence[File], removed: Sequence[str
 
 
 def _diff(here: Here, old: File | None, new: File) -> list[str]:
-    """The lines that differ, or none if they cannot be told: a file that is large, not text, or not here."""
+    """The lines that differ, or none if they cannot be told: a file that is large, not text, damaged, or not here."""
     if old is None or max(old.size, new.size) > DIFF_MAX or not (here.has(old) and here.has(new)):
         return []
     texts: list[list[str]] = []
     for file in (old, new):
         try:
             text = b"".join(here.shelf.read(here.repo, file)).decode()
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, DamagedError):
             return []
         texts.append([spell(line)[:500] for line in text.split("\n")])
     if "\0" in "".join(map("".join, texts)) or max(map(len, texts)) > 1000:

@@ -104,10 +104,10 @@ class Here:
         return self.may_read and self.shelf.have(self.repo, file) and not self.page.node.blobs.holds(file.sha256)
 
     def changes(self, revision: Revision) -> Changes | None:
-        """What a commit changed, or None if that is listed in a blob which is not here."""
+        """What a commit changed, or None if that is listed in a blob which is not here, or damaged."""
         try:
             return self.shelf.changes(revision)
-        except MissingError:
+        except (MissingError, DamagedError):
             return None
 
 
