@@ -32,7 +32,7 @@ def propose(shelf: Shelf, speaker: Speaker, repo: Repo, draft: Draft) -> tuple[T
         thread = shelf.discuss(speaker, repo, *draft.words, pull=True, onto=draft.ref)
         revision = shelf.commit(speaker, repo, replace(draft, ref=thread.ref))
         shelf.settle(speaker, repo, thread, "open")
-        return shelf.find(repo.id, speaker).threads[thread.number], revision
+        return shelf.find(repo.id, speaker).thread(thread.number), revision
 
 
 def _begun_before(repo: Repo, draft: Draft, speaker: Speaker, made: tuple[str, str]) -> tuple[Thread, Revision] | None:
@@ -84,12 +84,12 @@ def merge(shelf: Shelf, speaker: Speaker, repo: Repo, thread: Thread, title: str
     """
     if shelf.courier is not None and speaker.origin == repo.id.owner and thread.status in ("open", "draft"):
         now = shelf.find(repo.id, speaker)
-        put, _ = proposed(shelf, now, now.threads[thread.number])
+        put, _ = proposed(shelf, now, now.thread(thread.number))
         then = "Make the node of whoever proposed it a peer, or let it be sent again, and merge then"
         shelf.bring(now, put, f", which pull request {thread.number} puts,", then)
     with shelf.turn:
         repo = shelf.find(repo.id, speaker)
-        thread = repo.threads[thread.number]
+        thread = repo.thread(thread.number)
         if thread.head is None or thread.status in ("merged", "closed"):
             raise RefusedError(f"pull request {thread.number} has nothing to merge, or is {thread.status}")
         head, clash = repo.revisions[thread.head], conflicts(shelf, repo, thread)

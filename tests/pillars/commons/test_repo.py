@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concord.errors import MissingError
 from concord.ledger.conformance import codec_laws, handler_laws
 from concord.ledger.pillar import Stamp
 from concord.ledger.record import Codec, Record
@@ -26,9 +27,11 @@ from concord.pillars.commons import (
     Move,
     Open,
     Point,
+    Repo,
     RepoId,
     Said,
     Settle,
+    Thread,
     fold,
 )
 from concord.pillars.commons.repo import number
@@ -184,14 +187,58 @@ def test_a_pull_request_ends_where_it_was_merged() -> None:
     assert (pull.status, pull.head, pull.merged) == ("merged", AMENDED.leaf, MERGED.leaf)
 
 
-def test_an_answer_goes_to_its_very_discussion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two discussions of one number are looked for in hours, so here every number is the same."""
-    monkeypatch.setattr("concord.pillars.commons.repo.number", lambda _: 7)
-    earlier = said(Discussion(by=TN.origin, at=NOW + 4, repo=REPO, title="Another"))
-    answer = said(Comment(by=BR.origin, at=NOW + 6, discussion=TALK.leaf, text="yes"))
-    repo = fold(REPO, OWN, [TALK, earlier, answer])
+# Two discussions of one number are looked for in hours, so here their leaf hashes are made up.
+GENUINE = replace(PULL, leaf="0a1b2c3d4e" + "1" * 54)
+ALIKE = replace(said(Discussion(by=BR.origin, at=NOW - 99, repo=REPO, title="Hidden", pull=True)), leaf="0a1b2c3d4e" + "2" * 54)
+ITS_REF = f"refs/pr/{number(GENUINE.leaf)}"
+ITS_COMMIT = commit(TN.origin, ITS_REF, SECOND, NOW + 5)
+ANSWER = said(Comment(by=TN.origin, at=NOW + 6, discussion=GENUINE.leaf, text="yes"))
+
+
+def threads_of(repo: Repo | None) -> dict[str, Thread]:
     assert repo is not None
-    assert [(thread.leaf, thread.answers) for thread in repo.threads.values()] == [(earlier.leaf, [])]
+    assert all(repo.thread(number) is thread for number, thread in repo.threads.items())
+    return {thread.leaf: thread for thread in repo.threads.values()}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_discussion_that_has_the_number_of_another_hides_nothing(order: int) -> None:
+    """Also not by being dated earlier, and not by commits to the other's ref."""
+    forged = commit(BR.origin, ITS_REF, SECOND, NOW - 50)
+    merged = commit(KE.origin, "main", SECOND, NOW + 8, merges=ITS_COMMIT.leaf)
+    theirs = [GENUINE, ALIKE, ITS_COMMIT, ANSWER, forged][::order]
+    repo = fold(REPO, [*OWN[:-1], merged], theirs)
+    found = threads_of(repo)
+    assert found[GENUINE.leaf].head == ITS_COMMIT.leaf and found[GENUINE.leaf].merged == merged.leaf
+    assert [each.leaf for each in found[GENUINE.leaf].answers] == [ANSWER.leaf]
+    assert (found[ALIKE.leaf].head, found[ALIKE.leaf].answers) == (forged.leaf, [])
+    assert len({found[GENUINE.leaf].number, found[ALIKE.leaf].number, number(GENUINE.leaf)}) == 3
+    assert max(found[each.leaf].number for each in (GENUINE, ALIKE)) < 2**53
+    with pytest.raises(MissingError, match=f"{found[GENUINE.leaf].number}, {found[ALIKE.leaf].number}"):
+        repo and repo.thread(number(GENUINE.leaf))
+
+
+def test_who_comes_later_has_the_other_number_once_the_owner_took_part() -> None:
+    answer = said(Comment(by=KE.origin, at=NOW + 6, discussion=GENUINE.leaf, text="thank you"))
+    found = threads_of(fold(REPO, [*OWN[:-1], answer], [GENUINE, ALIKE, ITS_COMMIT]))
+    assert (found[GENUINE.leaf].number, found[GENUINE.leaf].head) == (number(GENUINE.leaf), ITS_COMMIT.leaf)
+    assert found[ALIKE.leaf].number not in (number(GENUINE.leaf), None)
+    own = replace(said(Discussion(by=KE.origin, at=NOW + 9, repo=REPO, title="Ours")), leaf=GENUINE.leaf[:20] + "3" * 44)
+    found = threads_of(fold(REPO, [*OWN[:-1], own], [ALIKE]))
+    assert found[own.leaf].number == number(own.leaf)
+
+
+def test_the_owner_commits_to_the_pull_request_that_its_commit_follows() -> None:
+    amended = commit(KE.origin, ITS_REF, ITS_COMMIT, NOW + 7)
+    found = threads_of(fold(REPO, [*OWN[:-1], amended], [GENUINE, ALIKE, ITS_COMMIT]))
+    assert (found[GENUINE.leaf].head, found[ALIKE.leaf].head) == (amended.leaf, None)
+
+
+def test_there_is_no_discussion_of_another_number() -> None:
+    repo = fold(REPO, OWN, OTHERS)
+    assert repo is not None
+    with pytest.raises(MissingError, match="has no discussion 7"):
+        repo.thread(7)
 
 
 def test_a_commit_that_begins_like_one_of_the_owners_does_not_hide_it() -> None:

@@ -120,7 +120,7 @@ def squash(ask: Ask) -> Response:
 def pull_number(ref: str) -> int | None:
     """The number of the pull request whose ref this is."""
     number = ref.removeprefix(_PULLS)
-    return int(number) if ref.startswith(_PULLS) and number.isascii() and number.isdigit() and len(number) <= 15 else None
+    return int(number) if ref.startswith(_PULLS) and number.isascii() and number.isdigit() and len(number) <= 16 else None
 
 
 def target(ask: Ask, repo: Repo) -> str:

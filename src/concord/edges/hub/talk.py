@@ -129,10 +129,9 @@ def _own(ask: Ask) -> tuple[Any, Repo, Thread]:
 
 def _thread(ask: Ask, repo: Repo) -> Thread:
     number = ask.words["number"]
-    thread = repo.threads.get(decimal(number)) if number.isascii() and number.isdigit() else None
-    if thread is None:
+    if not number.isascii() or not number.isdigit():
         raise MissingError(f"{ask.hub.name(repo.id)} has no discussion {number[:50]}")
-    return thread
+    return repo.thread(decimal(number))
 
 
 def _words(said: str | None) -> str:

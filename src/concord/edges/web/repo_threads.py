@@ -64,9 +64,10 @@ def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200, ke
 def thread_of(here: Here) -> Thread:
     """The discussion that the address names."""
     try:
-        return here.repo.threads[decimal(here.page.request.path_params["number"])]
-    except (MalformedError, KeyError) as e:
+        number = decimal(here.page.request.path_params["number"])
+    except MalformedError as e:
         raise MissingError("there is no such discussion") from e
+    return here.repo.thread(number)
 
 
 def _said(here: Here, thread: Thread) -> list[tuple[Said, markdown.Rendered | None]]:

@@ -6,7 +6,7 @@ discussion. So every node that has the same records has the same repo.
 
 A commit is known by its *oid*, the first 40 of the 64 hexadecimal digits of its leaf hash: as long as git's, and whoever has it
 finds the record, and its proof. A discussion is known by its *number*, made of the first ten digits of its leaf hash, because no
-node is there to count.
+node is there to count; which one a record means, its whole leaf hash says.
 
 1. An owner's commit moves its branch if its parent is the branch's last commit, or if it has none (the branch begins, or begins
    anew: a squash). Any other lost a race, and changes nothing.
@@ -18,7 +18,7 @@ node is there to count.
    says within a second, in the order of its log.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -107,6 +107,15 @@ class Repo:
     likes: set[tuple[str, str]] = field(default_factory=set)
     private: bool = False
 
+    def thread(self, number_: int) -> Thread:
+        """The discussion of a number. MissingError if there is none, or several could be meant."""
+        found = self.threads.get(number_)
+        if found is not None:
+            return found
+        alike = sorted(each.number for each in self.threads.values() if number(each.leaf) == number_)
+        several = f", but those of the numbers {', '.join(map(str, alike))}, which begin alike" if alike else ""
+        raise MissingError(f"{self.id.name} has no discussion {number_}{several}")
+
     def find(self, revision: str) -> Revision:
         """The commit that a branch, tag, pull request or oid (whole, or 7 digits at least) names. MissingError if none does."""
         leaf = self.branches.get(revision.removeprefix("refs/heads/"))
@@ -157,6 +166,15 @@ def number(leaf: str) -> int:
     return int(leaf[:10], 16)
 
 
+def long_number(leaf: str) -> int:
+    """The number of a discussion that has its first digits in common with another: none of ten digits, and below 2**53.
+
+    >>> number("0a1b2c3d4e" + "9f" * 27), long_number("0a1b2c3d4e" + "9f" * 27)
+    (43405557070, 4681388789131769)
+    """
+    return int("1" + leaf[:13], 16)
+
+
 def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> Repo | None:
     """The repo, or None if it is not open. `own` is what its owner said, under this and earlier names, in the order of its log;
 
@@ -172,11 +190,10 @@ def fold(identity: RepoId, own: Iterable[Said], others: Iterable[Said] = ()) -> 
         return None
     theirs = [said for said in others if not closed or said.record.at >= repo.opened]
     late = sorted([*theirs, *mine], key=_turn)
-    for begun in late:
-        _begin_thread(repo, begun)
+    begun = _begin_threads(repo, late, mine)
     _follow_pulls(repo, late)
     for answer in late:
-        _answer(repo, answer)
+        _answer(repo, begun, answer)
     return repo
 
 
@@ -228,25 +245,41 @@ def _point(repo: Repo, point: Point) -> None:
         repo.tags[point.ref] = (point.target, point.message)
 
 
-def _begin_thread(repo: Repo, said: Said) -> None:
-    if isinstance(said.record, Discussion):
-        begun = Thread(number(said.leaf), said.leaf, said.record, title=said.record.title)
-        begun.status = "draft" if said.record.pull else "open"
-        repo.threads.setdefault(begun.number, begun)
-        repo.changed = max(repo.changed, said.record.at)
+def _begin_threads(repo: Repo, late: Iterable[Said], mine: Iterable[Said]) -> dict[str, Thread]:
+    """Let all discussions begin, each under its number (rule 5); by leaf hash."""
+    begun = {said.leaf: said.record for said in late if isinstance(said.record, Discussion)}
+    alike = Counter(map(number, begun))
+    known = {leaf for leaf in map(_discussion, mine) if leaf in begun}
+    known_alike = Counter(map(number, known))
+    found: dict[str, Thread] = {}
+    for leaf, record in begun.items():
+        short = number(leaf)
+        alone = alike[short] == 1 or (leaf in known and known_alike[short] == 1)
+        found[leaf] = Thread(short if alone else long_number(leaf), leaf, record, "draft" if record.pull else "open", record.title)
+        repo.threads.setdefault(found[leaf].number, found[leaf])
+        repo.changed = max(repo.changed, record.at)
+    return found
 
 
-def _answer(repo: Repo, said: Said) -> None:
+def _discussion(said: Said) -> str | None:
+    """The leaf hash of the discussion that is begun, or taken part in."""
     match said.record:
         case Comment(discussion=leaf) | Settle(discussion=leaf):
-            thread = repo.threads.get(number(leaf))
-            if thread is None or thread.leaf != leaf:
-                return  # a number has few digits, and somebody may have looked for another discussion that has it, too
-            if isinstance(said.record, Comment):
+            return leaf
+        case Discussion():
+            return said.leaf
+    return None
+
+
+def _answer(repo: Repo, begun: Mapping[str, Thread], said: Said) -> None:
+    match said.record:
+        case Comment(discussion=leaf) if leaf in begun:
+            begun[leaf].answers.append(said)
+        case Settle(discussion=leaf) as settled if leaf in begun:
+            thread = begun[leaf]
+            if settled.by in (repo.id.owner, thread.begun.by) and (thread.merged or settled.status != "merged"):
                 thread.answers.append(said)
-            elif said.record.by in (repo.id.owner, thread.begun.by) and (thread.merged or said.record.status != "merged"):
-                thread.answers.append(said)
-                _settle(thread, said.record)
+                _settle(thread, settled)
         case Like(by=by, person=person, liked=liked):
             (repo.likes.add if liked else repo.likes.discard)((by, person))
 
@@ -258,8 +291,8 @@ def _settle(thread: Thread, settled: Settle) -> None:
 
 
 def _follow_pulls(repo: Repo, commits: Iterable[Said]) -> None:
-    """Rule 2. Of what could follow, the first in the order of `commits` does, whatever the order in which others are dated."""
-    threads = {thread.ref: thread for thread in repo.threads.values() if thread.begun.pull}
+    """Rules 2 and 5. Of what could follow, the first in the order of `commits` does, whatever the order of other dates."""
+    threads = _pulls(repo)
     merged: dict[str | None, str] = {each.commit.merges: leaf for leaf, each in repo.revisions.items() if each.commit.merges}
     after: dict[str | None, list[tuple[int, Said, Commit]]] = defaultdict(list)
     for turn, said in enumerate(commits):
@@ -269,14 +302,30 @@ def _follow_pulls(repo: Repo, commits: Iterable[Said]) -> None:
     heapify(ready)
     while ready:
         _, said, commit = heappop(ready)
-        if _follows(repo, threads[commit.ref], commit, merged):
+        thread = next((each for each in _meant(threads[commit.ref], commit) if _follows(repo, each, commit, merged)), None)
+        if thread is not None:
             repo.revisions[said.leaf] = Revision(said.leaf, said.index, commit)
-            threads[commit.ref].head = said.leaf
+            thread.head = said.leaf
             for each in after.pop(said.leaf, ()):
                 heappush(ready, each)
-    for thread in threads.values():
+    for thread in repo.threads.values():
         if thread.head in merged:
             thread.status, thread.merged = "merged", merged[thread.head]
+
+
+def _pulls(repo: Repo) -> dict[str, list[Thread]]:
+    """The pull requests that a ref could be of: each has had the short number until another came that has it, too."""
+    found: dict[str, list[Thread]] = defaultdict(list)
+    for thread in repo.threads.values():
+        if thread.begun.pull:
+            for number_ in {number(thread.leaf), thread.number}:
+                found[f"{_PULLS}{number_}"].append(thread)
+    return found
+
+
+def _meant(threads: Iterable[Thread], commit: Commit) -> list[Thread]:
+    """Pull requests that a commit may be for, in the order in which it could be meant."""
+    return sorted(threads, key=lambda each: (each.head != commit.parent, each.begun.by != commit.by, each.leaf))
 
 
 def _follows(repo: Repo, thread: Thread, commit: Commit, merged: Mapping[str | None, str]) -> bool:
