@@ -5,7 +5,7 @@ everybody else it is not there, in so many words: the error is the same as for a
 """
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -291,16 +291,19 @@ class Finder:
             if key in self._repos:
                 self._repos.move_to_end(key)
                 return self._repos[key]
-            pointers = commons_view.pointers(db, repo, names)
-        said = [(each.origin, Said(each.leaf, each.index, self.node.read(entry))) for each, entry in self._entries(pointers)]
+            pointers, answered = commons_view.pointers(db, repo, names), commons_view.answered(db, repo, names)
+        said = [(each.origin, Said(each.leaf, each.place, self.node.read(entry))) for each, entry in self._entries(pointers)]
         own = [each for origin, each in said if origin == repo.owner]
         found = fold(repo, own, [each for origin, each in said if origin != repo.owner])
+        counted = Counter(each.discussion for each in pointers)
+        for thread in found.threads.values() if found else ():
+            thread.unheard = answered.get(thread.leaf, 0) - counted[thread.leaf]
         remember(self._repos, key, found, REPOS_KEPT)
         return found
 
     def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
         for pointer in pointers:
-            yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.index)
+            yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.place)
 
 
 def _parts(name: str) -> tuple[list[Kind], str, str]:

@@ -235,7 +235,19 @@ class Shelf(Reader):
         if repo.private:
             self._draft(repo.id, [record])
             return self._leaf(record)
+        self._check_room(repo, record)
         return self.node.say_composed(speaker, [record])[0].leaf
+
+    def _check_room(self, repo: Repo, record: Record) -> None:
+        """RefusedError if a member has said so much of another's repo that nothing more of it counts."""
+        if record.by == repo.id.owner:
+            return
+        discussion = None if isinstance(record, Like) else record.discussion if isinstance(record, Comment | Settle) else ""
+        with self.node.reading() as db:
+            if commons_view.has_room(db, repo.id, self.names(repo.id), record.by, discussion):
+                return
+        where = "in this discussion" if discussion else f"of {label(repo.id.owner)}/{repo.id.name}"
+        raise RefusedError(f"{label(record.by)} has said so much {where} that no more of it would be heard by anybody")
 
     def _leaf(self, record: Record) -> str:
         return leaf_hash(self.node.view.codec.encode(record)).hex()

@@ -28,7 +28,7 @@ PAGE_OF_FILES = 100  # repos of which files are told, too
 _ORDERS: dict[str, Callable[[Entry], int]] = {
     "lastModified": lambda entry: entry.changed,
     "createdAt": lambda entry: entry.opened,
-    "likes": lambda entry: entry.likes,
+    "likes": lambda entry: entry.liked,
     "downloads": lambda _: 0,  # nobody counts them
     "trendingScore": lambda _: 0,
 }

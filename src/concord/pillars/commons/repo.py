@@ -16,6 +16,11 @@ node is there to count; which one a record means, its whole leaf hash says.
 3. What is said of a repo after it was closed counts for nothing, until it is opened again, empty.
 4. What is said in discussions, and who likes a repo, counts in the order in which it is dated, whoever says it; what one member
    says within a second, in the order of its log.
+5. Ten digits are looked for in hours. Of discussions that have them in common, the one that the owner began or took part in keeps
+   its number. If that is none, or several, all have numbers of thirteen digits. A commit to a ref that could be of several pull
+   requests goes to the one whose last commit it follows, or to its speaker's.
+6. Of what one member says of another's repo so much counts, and no more (`concord.pillars.commons.bounds`). Whoever gathers what
+   was said leaves out the rest, and notes of each discussion how much that is.
 """
 
 from collections import Counter, defaultdict
@@ -71,7 +76,10 @@ class Revision:
 
 @dataclass
 class Thread:
-    """A discussion or pull request, with what was answered, in order. `head` is the last commit of a pull request."""
+    """A discussion or pull request, with what was answered, in order. `head` is the last commit of a pull request.
+
+    `unheard`: how many answers do not count, because their members said too much (rule 6).
+    """
 
     number: int
     leaf: str
@@ -81,6 +89,7 @@ class Thread:
     head: str | None = None
     merged: str | None = None
     answers: list[Said] = field(default_factory=list)
+    unheard: int = 0
 
     @property
     def ref(self) -> str:

@@ -27,6 +27,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from unicodedata import category, normalize
 
+from concord.pillars.commons.bounds import order
 from concord.pillars.commons.labels import labels, spellings
 from concord.pillars.commons.measure import (
     LARGEST,
@@ -69,13 +70,14 @@ _STEM_MIN = 3  # letters that stay
 @dataclass(frozen=True)
 class Entry:
     """A repo as lists and searches know it. `leaf` is the leaf hash of the commit that it is known by ("": there is none), `card`
-    that commit's; `root` is that of the record that opened it. Times are POSIX seconds."""
+    that commit's; `root` is that of the record that opened it. `likes` are people, of so many `members`. Times: POSIX seconds."""
 
     id: RepoId
     card: Card = field(default_factory=Card)
     opened: int = 0
     changed: int = 0
     likes: int = 0
+    members: int = 0
     private: bool = False
     leaf: str = ""
     root: str = ""
@@ -85,7 +87,13 @@ class Entry:
     def of(cls, repo: Repo, at: Revision | None) -> "Entry":
         """The entry of a repo that is known by the revision `at`."""
         card, changed, leaf = (at.commit.card, at.commit.at, at.leaf) if at else (Card(), repo.opened, "")
-        return cls(repo.id, card, repo.opened, changed, len(repo.likes), repo.private, leaf, repo.root, repo.gate)
+        likes = len(repo.likes), len({by for by, _ in repo.likes})
+        return cls(repo.id, card, repo.opened, changed, *likes, repo.private, leaf, repo.root, repo.gate)
+
+    @property
+    def liked(self) -> int:
+        """Where it stands in an order by likes (`concord.pillars.commons.bounds`)."""
+        return order(self.members, self.likes)
 
     @cached_property
     def said(self) -> dict[str, tuple[str, ...]]:
@@ -380,7 +388,7 @@ def _order(sort: str) -> Callable[[tuple[Entry, int]], tuple[object, ...]]:
             case "name":
                 return entry.called
             case "likes":
-                return (-entry.likes, -entry.changed, *entry.called)
+                return (-entry.liked, -entry.changed, *entry.called)
             case "changed":
                 return (-entry.changed, *entry.called)
             case _:

@@ -23,13 +23,16 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    literal,
     or_,
     select,
+    union_all,
 )
 
 from concord.errors import ForgedError
 from concord.ledger.pillar import Pillar, Role, Row, Stamp, row, row_of, table
 from concord.ledger.record import Record, tag
+from concord.pillars.commons import bounds
 from concord.pillars.commons.records import (
     Card,
     Close,
@@ -108,13 +111,13 @@ community = table(
 gathered = table(TABLES, "commons_gathered", _text("owner", index=True), _text("kind"), _text("name"), several=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """Where something that was said of a repo stands."""
+class Pointer(NamedTuple):
+    """Where something that was said of a repo stands; in which `discussion` ("": none), by its leaf hash."""
 
     origin: str
-    index: int
+    place: int
     leaf: str
+    discussion: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +263,8 @@ def listings(db: Connection) -> tuple[list[Entry], set[RepoId]]:
     open_ = shelved(db)
     known = renamed(open_) | {id_: id_ for id_ in open_}
     since = {id_: each.opened for id_, each in open_.items() if each.again}
-    newest, facets, likes = _newest(db, known), _facets(db), Counter(repo for *_, repo in _likes(db, known, since))
+    newest, facets, liking = _newest(db, known), _facets(db), _likes(db, known, since)
+    likes, members = Counter(repo for *_, repo in liking), Counter(repo for _, repo in {(by, repo) for by, _, repo in liking})
     said_once = {RepoId(owner=by, kind=kind, name=name): (leaf, gate) for by, kind, name, leaf, gate in db.execute(_opened())}
     found, odd = [], {known[each] for each in _odd(db) if each in known}
     for id_, each in open_.items():
@@ -269,7 +273,8 @@ def listings(db: Connection) -> tuple[list[Entry], set[RepoId]]:
         words: dict[str, Any] = {name: getattr(last, name) for name in _LINES} if last is not None else {}
         changed, leaf = (last.at, last.leaf) if last is not None else (each.opened, "")
         gate_: Gate = gate or "open"
-        found.append(Entry(id_, Card(**words | lists), each.opened, changed, likes[id_], leaf=leaf, root=root, gate=gate_))
+        liked = likes[id_], members[id_]
+        found.append(Entry(id_, Card(**words | lists), each.opened, changed, *liked, leaf=leaf, root=root, gate=gate_))
     return found, odd
 
 
@@ -394,10 +399,14 @@ def _facets(db: Connection) -> dict[tuple[str, int], dict[str, tuple[str, ...]]]
 
 
 def _likes(db: Connection, known: Mapping[RepoId, RepoId], since: Mapping[RepoId, int]) -> set[tuple[str, str, RepoId]]:
-    """Who likes which repo, as in its fold: the last word of each person counts, as it is dated."""
+    """Who likes which repo, as in its fold: the last word of each person counts, as it is dated, within the bound of its member."""
+    name = (like.c.owner, like.c.kind, like.c.name)
+    place = func.row_number().over(partition_by=(like.c.origin, *name), order_by=like.c.index)
     here = and_(said.c.origin == like.c.origin, said.c.index == like.c.index)
+    placed = select(like, said.c.at, place.label("place")).join(said, here).subquery()
+    counting = or_(placed.c.origin == placed.c.owner, placed.c.place <= bounds.LIKES_MAX)
     found: set[tuple[str, str, RepoId]] = set()
-    for each in db.execute(select(like, said.c.at).join(said, here).order_by(said.c.at, like.c.origin, like.c.index)):
+    for each in db.execute(select(placed).where(counting).order_by(placed.c.at, placed.c.origin, placed.c.index)):
         repo = known.get(RepoId(owner=each.owner, kind=each.kind, name=each.name))
         if repo is not None and each.at >= since.get(repo, each.at):
             (found.add if each.liked else found.discard)((each.origin, each.person, repo))
@@ -405,21 +414,62 @@ def _likes(db: Connection, known: Mapping[RepoId, RepoId], since: Mapping[RepoId
 
 
 def pointers(db: Connection, repo: RepoId, names: set[str]) -> list[Pointer]:
-    """All that was said of a repo under any of its `names`, each log's in its order."""
-    about = _about(repo, names)
-    columns = select(said.c.origin, said.c.index, said.c.leaf)
-    rows = db.execute(columns.where(about).order_by(said.c.origin, said.c.index))
-    return [Pointer(origin, index, leaf) for origin, index, leaf in rows]
+    """What counts of all that was said of a repo under any of its `names`, each log's in its order (`commons.bounds`)."""
+    own, about = said.c.origin == repo.owner, _about(repo, names)
+    columns = (said.c.origin, said.c.index, said.c.leaf, said.c.discussion)
+    crowded = sum(_count(db, and_(each, ~own)) for each in about) > min(bounds.ANSWERS_MAX, bounds.SAID_MAX, bounds.LIKES_MAX)
+    queries = [select(*columns).where(each, own) if crowded else select(*columns).where(each) for each in about]
+    if crowded:
+        heard = _heard(*(and_(each, ~own) for each in about))
+        queries.append(select(*columns).join(heard, and_(said.c.origin == heard.c.origin, said.c.index == heard.c.index)))
+    return sorted(Pointer(*row_) for query in queries for row_ in db.execute(query))
+
+
+def _heard(of: ColumnElement[bool], answers: ColumnElement[bool]) -> Subquery:
+    """Where that stands which counts of what others said `of` a repo, and as `answers` in its discussions."""
+    columns = (said.c.origin, said.c.index, (said.c.what == "like").label("liked"))
+    among = func.row_number().over(partition_by=(said.c.discussion, said.c.origin), order_by=said.c.index)  # as the index has it
+    ranked = (
+        select(said.c.origin, said.c.index, literal(value=False).label("liked"), among.label("among")).where(answers).subquery()
+    )
+    within = select(*list(ranked.c)[:3]).where(ranked.c.among <= bounds.ANSWERS_MAX)
+    all_ = union_all(select(*columns).where(of), within).subquery()
+    place = func.row_number().over(partition_by=(all_.c.origin, all_.c.liked), order_by=all_.c.index)
+    placed = select(all_, place.label("place")).subquery()
+    most = case((placed.c.liked, bounds.LIKES_MAX), else_=bounds.SAID_MAX)
+    return select(placed.c.origin, placed.c.index).where(placed.c.place <= most).subquery()
+
+
+def answered(db: Connection, repo: RepoId, names: set[str]) -> dict[str, int]:
+    """How much was said in each discussion of a repo, whether it counts or not, by the leaf hash of the discussion."""
+    _, answers = _about(repo, names)
+    counts = select(said.c.discussion, func.count()).where(answers).group_by(said.c.discussion)
+    return dict(map(tuple, db.execute(counts)))
+
+
+def has_room(db: Connection, repo: RepoId, names: set[str], by: str, discussion: str | None) -> bool:
+    """Whether one thing more counts that a member says of another's repo, in a `discussion` of it (""), or as a like (None)."""
+    mine = said.c.origin == by
+    of, answers = (and_(mine, each) for each in _about(repo, names))
+    if discussion is None:
+        return _count(db, and_(of, said.c.what == "like")) < bounds.LIKES_MAX
+    room = _count(db, and_(of, said.c.what != "like")) + _count(db, answers) < bounds.SAID_MAX
+    return room and (not discussion or _count(db, and_(mine, said.c.discussion == discussion)) < bounds.ANSWERS_MAX)
 
 
 def version(db: Connection, repo: RepoId, names: set[str]) -> int:
     """How much was said of a repo: a number that grows with it."""
-    return int(db.scalar(select(func.count()).select_from(said).where(_about(repo, names))) or 0)
+    return sum(_count(db, each) for each in _about(repo, names))
 
 
-def _about(repo: RepoId, names: set[str]) -> ColumnElement[bool]:
+def _count(db: Connection, which: ColumnElement[bool]) -> int:
+    return int(db.scalar(select(func.count()).select_from(said).where(which)) or 0)
+
+
+def _about(repo: RepoId, names: set[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """What was said of a repo by its name, and what in its discussions: nothing is both."""
     of = and_(said.c.owner == repo.owner, said.c.kind == repo.kind, said.c.name.in_(names))
-    return or_(of, said.c.discussion.in_(select(said.c.leaf).where(of, said.c.what == "discussion")))
+    return of, said.c.discussion.in_(select(said.c.leaf).where(of, said.c.what == "discussion"))
 
 
 PILLAR = Pillar(
