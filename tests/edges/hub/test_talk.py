@@ -106,3 +106,46 @@ def test_what_is_nothing_to_say(repo: str, owner: Person) -> None:
     for number in ("0", "x", "-1", "9" * 400, "%00", "%D9%A1"):
         assert owner.get(f"/api/models/{repo}/discussions/{number}").status_code in (400, 404)
         assert owner.post(f"/api/models/{repo}/discussions/{number}/comment", {"comment": "x"}).status_code in (400, 404)
+
+
+def test_a_long_discussion_is_told_page_by_page_the_newest_first(
+    repo: str, owner: Person, other: Person, nobody: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = begin(owner, repo, "Long", description="How?")
+    for number in range(7):
+        other.post(f"{url}/comment", {"comment": f"{number}" * (number + 1)})
+
+    def told(address: str) -> tuple[list[str], str | None]:
+        answer = nobody.get(address)
+        said = [each["data"]["latest"]["raw"][0] for each in answer.json()["events"]]
+        return said, answer.links.get("next", {}).get("url")
+
+    assert told(url) == (["H", *"0123456"], None)
+    for name, most, expected in (
+        ("EVENTS_MAX", 3, [["H", *"456"], ["1", "2", "3"], ["0"]]),
+        ("WORDS_MAX", 13, [["H", *"56"], ["2", "3", "4"], ["0", "1"]]),
+        ("WORDS_MAX", 1, [["H", "6"], *([str(number)] for number in (5, 4, 3, 2, 1, 0))]),
+    ):
+        with monkeypatch.context() as little:
+            little.setattr(f"concord.edges.hub.talk.{name}", most)
+            found, address = [], url
+            while address:
+                part, address = told(address)
+                found.append(part)
+            assert found == expected
+    assert told(f"{url}?p=99") == ([], None)
+    assert nobody.get(f"{url}?p=x").status_code == 400
+
+
+def test_a_member_that_says_too_much_is_told_so_and_so_are_others(
+    repo: str, owner: Person, other: Person, nobody: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concord.pillars.commons.bounds.ANSWERS_MAX", 2)
+    url = begin(owner, repo, "Ours")
+    said = [other.post(f"{url}/comment", {"comment": f"{number}"}) for number in range(3)]
+    assert [each.status_code for each in said] == [201, 201, 403]
+    assert "has said so much" in said[-1].headers["X-Error-Message"]
+    for number in range(5):
+        assert owner.post(f"{url}/comment", {"comment": f"ours {number}"}).status_code == 201
+    told = nobody.get(url).json()
+    assert (told["numComments"], told["numUnheard"]) == (7, 0)

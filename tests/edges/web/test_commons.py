@@ -1,16 +1,19 @@
 """Pages of the commons: what anybody sees, what only the owner's people see, and what a person can do there."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from markup import Element, parse
+from msgspec import to_builtins
 from starlette.testclient import TestClient
 
 from concord.edges.web.languages import LANGUAGES
 from concord.edges.web.repo_forms import UPLOAD_MAX
 from concord.edges.web.words import WORDS
 from concord.node import Node
+from concord.pillars.commons import Comment, Like
 from concord.server import build
 from concord.shelf import Shelf
 from concord.testing import states
@@ -466,6 +469,62 @@ def test_what_no_record_can_say_is_told(browser: TestClient, sharing: Node, sign
     assert browser.post(thread, data={"csrf": csrf, **sent}).status_code in (400, 403)
     assert browser.post(f"{MODEL}/discussions", data={"csrf": csrf, "title": " "}).status_code == 400
     assert browser.post(f"{MODEL}/remove", data={"csrf": csrf, "path": "nothing"}).status_code == 400
+
+
+@pytest.mark.parametrize("words", ["x ", "&" * 300 + " ", "&" * 3_000 + " "], ids=["short", "middling", "long"])
+def test_a_long_discussion_is_read_page_by_page_and_no_page_is_heavy(
+    browser: TestClient, sharing: Node, sign_in: SignIn, words: str
+) -> None:
+    csrf, shelf = sign_in(browser, sharing, "wanjiru"), Shelf(sharing)
+    address = post(browser, f"{MODEL}/discussions", csrf, title="A long one")
+    repo = shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None)
+    thread = repo.thread(int(address.rpartition("/")[2]))
+    fields = [{"discussion": thread.leaf, "text": f"answer{number:03}. {words}"} for number in range(70)]
+    me = everything(repo.id.owner)
+    sharing.say_composed(me, [sharing.compose(me, Comment, each) for each in fields])
+    read, at, pages = list[str](), address, list[str]()
+    while at:
+        answer = browser.get(at)
+        assert answer.status_code == 200 and len(answer.content) < 100_000
+        page = parse(answer.text)
+        read += re.findall(r"answer\d{3}", page.one("main").text)
+        following = [each["href"] for each in page.all("a") if each.get("rel") == "next"]
+        pages.append(at)
+        at = following[0] if following else ""
+    assert read == [f"answer{number:03}" for number in range(70)]
+    before = [each["href"] for each in parse(browser.get(pages[-1]).text).all("a") if each.get("rel") == "prev"]
+    assert browser.get(before[0]).status_code == 200
+    assert "No answer stands here" in browser.get(f"{address}?start=999").text
+    assert browser.get(f"{address}?start=x").status_code == 400
+    assert "My words" in browser.get(post(browser, address, csrf, do="answer", text="My words")).text
+
+
+def test_answers_that_do_not_count_are_told_of_by_number(
+    browser: TestClient, sharing: Node, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concord.pillars.commons.bounds.ANSWERS_MAX", 3)
+    csrf, shelf = sign_in(browser, sharing, "bruna"), Shelf(sharing)
+    repo = shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None)
+    address = post(browser, f"{MODEL}/discussions", csrf, title="Theirs")
+    thread = shelf.find(repo.id, None).thread(int(address.rpartition("/")[2]))
+    other = everything(thread.begun.by)
+    said = [sharing.compose(other, Comment, {"discussion": thread.leaf, "text": f"answer{number}"}) for number in range(8)]
+    sharing.say_composed(other, said)
+    shown = browser.get(address).text
+    assert ("answer2" in shown, "answer3" in shown) == (True, False)
+    assert "5 more answers are not shown" in shown
+    refused = browser.post(address, data={"csrf": csrf, "do": "answer", "text": "more"})
+    assert refused.status_code == 403 and "has said so much in this discussion" in refused.text
+
+
+def test_likes_are_told_with_how_many_members_they_are_of(browser: TestClient, sharing: Node) -> None:
+    shelf = Shelf(sharing)
+    repo = shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None)
+    ke = everything(repo.id.owner)
+    for person in ("a", "b"):
+        sharing.say(ke, Like, {"repo": to_builtins(repo.id), "person": person})
+    for address in (MODEL, "/commons"):
+        assert "3 likes (2 members)" in parse(browser.get(address).text).text
 
 
 # Who may have the files, and what its publishers set

@@ -16,6 +16,8 @@ from concord.shelf import pull_requests
 from concord.tlog.spelling import decimal
 
 PAGE = 50
+EVENTS_MAX = 1_000  # of a discussion, in one answer, besides its first words
+WORDS_MAX = 1_000_000  # characters of these
 
 
 class Begun(msgspec.Struct, rename="camel"):
@@ -65,16 +67,20 @@ def begin(ask: Ask) -> Response:
 
 
 def details(ask: Ask) -> Response:
-    """A discussion with all that was said in it."""
+    """A discussion with what was said in it: its first words and what was said last, and what was said before that page by page."""
     repo = ask.repo(ask.asker())
-    thread = _thread(ask, repo)
-    told = _brief(ask, repo, thread) | {"events": [event for _, event in sorted(_events(ask, repo, thread), key=_at)]}
+    thread, page = _thread(ask, repo), decimal(ask.query("p") or "0")
+    (_, first), *rest = _events(ask, repo, thread)
+    pages = list(_pages([event for _, event in sorted(rest, key=_at)]))
+    events = [first, *pages[0]] if page == 0 else pages[page] if page < len(pages) else []
+    told = _brief(ask, repo, thread) | {"events": events, "numUnheard": thread.unheard}
     if thread.begun.pull:
         conflicts = pull_requests.conflicts(ask.hub.shelf, repo, thread) if thread.status in ("open", "draft") else []
         changes: dict[str, Any] = {"base": f"refs/heads/{thread.begun.onto}"}
         changes |= {"mergeCommitId": oid(thread.merged)} if thread.merged else {}
         told |= {"filesWithConflicts": conflicts, "changes": changes, "diff": _diff(ask, repo, thread)}
-    return answer(told)
+    older = f'<{ask.base}{ask.request.scope["raw_path"].decode("latin-1")}?p={page + 1}>; rel="next"'
+    return answer(told, headers={"Link": older} if page + 1 < len(pages) else {})
 
 
 def comment(ask: Ask) -> Response:
@@ -194,6 +200,20 @@ def _events(ask: Ask, repo: Repo, thread: Thread) -> Iterator[tuple[int, dict[st
         commit = repo.revisions[thread.merged].commit
         base = _event(ask, thread.merged, commit.by, commit.person, commit.at)
         yield commit.at, base | {"type": "status-change", "data": {"status": "merged"}}
+
+
+def _pages(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """What fits into an answer each, the newest first, and each in the order in which it was said; an empty one, if nothing was."""
+    page: list[dict[str, Any]] = []
+    words = 0
+    for event in reversed(events):
+        size = len(event["data"]["latest"]["raw"]) if event["type"] == "comment" else 0
+        if page and (len(page) >= EVENTS_MAX or words + size > WORDS_MAX):
+            yield page[::-1]
+            page, words = [], 0
+        page.append(event)
+        words += size
+    yield page[::-1]
 
 
 def _at(dated: tuple[int, dict[str, Any]]) -> int:

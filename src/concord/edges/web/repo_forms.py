@@ -5,7 +5,7 @@ from starlette.responses import Response
 from concord.edges.web import commons
 from concord.edges.web.forms import Sent
 from concord.edges.web.page import Page
-from concord.edges.web.repo_threads import thread_of, thread_page, threads_page
+from concord.edges.web.repo_threads import newest, thread_of, thread_page, threads_page
 from concord.edges.web.repos import README, Here, find, show
 from concord.errors import ConcordError, MalformedError, RefusedError, StaleError
 from concord.pillars.commons import Thread
@@ -73,7 +73,8 @@ def take_part(page: Page, shelf: Shelf, sent: Sent) -> Response:
         _do(here, speaker, thread, sent.fields.get("do", ""), _text(sent))
     except (MalformedError, StaleError) as e:
         return thread_page(page, shelf, str(e), 409 if isinstance(e, StaleError) else 400, _text(sent))
-    return page.redirect(here.plain(f"discussions/{thread.number}"))
+    now = find(page, shelf)
+    return page.redirect(newest(now, now.repo.thread(thread.number)))
 
 
 def _do(here: Here, speaker: Speaker, thread: Thread, what: str, text: str) -> None:

@@ -15,7 +15,8 @@ from concord.pillars.commons import Changes, Comment, Revision, Said, Settle, Th
 from concord.shelf import Shelf, pull_requests
 from concord.tlog.spelling import decimal
 
-PER_PAGE = 30  # discussions, commits of a pull request
+PER_PAGE = 30  # discussions, commits of a pull request, answers
+NEWEST = 5  # answers that fit on a page, however long they are
 ANSWER_MAX = 8_000  # characters of markup of one answer
 ANSWERS_MAX = 40_000  # of all that one page shows
 WAITING = ("open", "draft")  # in these a discussion still waits for something
@@ -41,7 +42,8 @@ def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200, ke
     """
     here = find(page, shelf)
     thread = thread_of(here)
-    said = _said(here, thread)
+    start = decimal(page.request.query_params.get("start", "0"))
+    said = _said(here, thread, start)
     settles = here.may_take_part and here.speaker is not None and here.speaker.origin in (here.repo.id.owner, thread.begun.by)
     return show(
         here,
@@ -56,7 +58,7 @@ def thread_page(page: Page, shelf: Shelf, wrong: str = "", status: int = 200, ke
         commits=_proposed(here, thread),
         said=said,
         is_settle={answer.leaf: isinstance(answer.record, Settle) for answer, _ in said},
-        unshown=len(thread.answers) - len(said),
+        around=_around(here, thread, start, len(said)),
         may_settle=settles,
     )
 
@@ -70,17 +72,35 @@ def thread_of(here: Here) -> Thread:
     return here.repo.thread(number)
 
 
-def _said(here: Here, thread: Thread) -> list[tuple[Said, markdown.Rendered | None]]:
-    """The answers with their words as markup, as many as one page shows."""
+def _said(here: Here, thread: Thread, start: int) -> list[tuple[Said, markdown.Rendered | None]]:
+    """The answers from the one numbered `start` on, with their words as markup, as many as one page shows."""
     said: list[tuple[Said, markdown.Rendered | None]] = []
     room = ANSWERS_MAX
-    for answer in thread.answers:
-        words = _words(here, answer.record.text, f"said-{len(said)}", room) if isinstance(answer.record, Comment | Settle) else None
+    for number, answer in enumerate(thread.answers[start : start + PER_PAGE], start):
+        if room < ANSWER_MAX:
+            break
+        words = _words(here, answer.record.text, f"said-{number}", room) if isinstance(answer.record, Comment | Settle) else None
         said.append((answer, words))
         room -= len(words.markup) if words else 0
-        if room <= 0:
-            break
     return said
+
+
+def _around(here: Here, thread: Thread, start: int, shown: int) -> dict[str, str]:
+    """Where the answers are that come before those shown, after them, and last; "" if there are none."""
+    last, address = len(thread.answers), f"discussions/{thread.number}"
+    after = start + shown < last
+    return {
+        "before": here.plain(address, start=str(max(min(start, last) - PER_PAGE, 0))) if start else "",
+        "after": here.plain(address, start=str(start + shown)) if after else "",
+        "newest": newest(here, thread) if after and start + shown < last - NEWEST else "",
+    }
+
+
+def newest(here: Here, thread: Thread) -> str:
+    """Where the last answers of a discussion are."""
+    count = len(thread.answers)
+    more = {"start": str(count - NEWEST)} if count > PER_PAGE else {}
+    return here.plain(f"discussions/{thread.number}", **more)
 
 
 def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:
