@@ -28,6 +28,23 @@ def db(tmp_path: Path) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("a.b", "a-b"), ("a-b", "a.b"), ("a.b-c", "a-b.c"), ("a..b", "a.-b")], ids=lambda name: name
+)
+def test_nobody_is_called_so_that_records_take_them_for_another(db: Connection, first: str, second: str) -> None:
+    people.add(db, first, "First", ORIGIN, [], NOW)
+    people.disable(db, first, NOW)
+    with pytest.raises(RefusedError, match=f"'{first}'.*records"):
+        people.add(db, second, "Second", ORIGIN, PERSONAL_ROLES, NOW)
+    people.add(db, second, "Second", "tn.example/0", [], NOW)
+    assert people.speaker(db, second).origin == "tn.example/0", "records of another member are another's"
+
+
+def test_nobody_is_called_as_records_are_that_no_person_said(db: Connection) -> None:
+    with pytest.raises(RefusedError, match="the node itself"):
+        people.add(db, "node", "Somebody", ORIGIN, [], NOW)
+
+
 def test_a_person_is_found_as_added(db: Connection) -> None:
     people.add(db, "b.o-b2", " Bob ", "tn.example/0", [], NOW + 1)
     found = people.everybody(db)

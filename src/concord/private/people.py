@@ -27,6 +27,7 @@ from concord.private.tables import grant, person, session, token
 
 PASSWORD_MIN = 12  # characters
 PASSWORD_MAX = 1024
+NODE = "node"  # whom records name if no person said them
 READ = "read"  # the scope of a token that may look at what its person may see, and say nothing
 
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?\Z")
@@ -60,7 +61,7 @@ class Speaker:
     @property
     def spelled(self) -> str:
         """The person as records name it, where a dot would be something else."""
-        return self.person.replace(".", "-")
+        return spelled(self.person)
 
     def may(self, role: Role) -> bool:
         """Whether this speaker has `role`, and the token, if one is used, extends to it."""
@@ -71,12 +72,29 @@ class Speaker:
         return replace(self, scopes=frozenset(scopes))
 
 
+def spelled(id: str) -> str:  # noqa: A002  the id it is
+    """A person as records name them.
+
+    >>> spelled("a.b-c")
+    'a-b-c'
+    """
+    return id.replace(".", "-")
+
+
 def add(db: Connection, id: str, name: str, origin: str, roles: Iterable[Role], now: int) -> None:  # noqa: A002  the id it is
-    """Add a person. RefusedError if the id is taken or is none; ids are a-z, 0-9, and inner dots and hyphens."""
+    """Add a person. RefusedError if the id is taken or is none; ids are a-z, 0-9, and inner dots and hyphens.
+
+    In records a dot is a hyphen, so of one member's people one at most is called by either: else `a-b` could like as `a.b`.
+    """
     if not _ID.match(id) or not name.strip() or len(name) > 200:
         raise RefusedError(f"{id!r} is not an id (a-z, 0-9, inner dots and hyphens), or the name is empty")
     if db.execute(select(person.c.id).where(person.c.id == id)).first():
         raise RefusedError(f"there is a person {id!r} already")
+    if id == NODE:
+        raise RefusedError(f"what records say is of {NODE!r} is said by the node itself, so no person is called so")
+    for other in db.scalars(select(person.c.id).where(person.c.origin == origin)):
+        if spelled(other) == spelled(id):
+            raise RefusedError(f"there is a person {other!r} of this member already, whom records call {spelled(id)!r}, too")
     db.execute(insert(person).values(id=id, name=name.strip(), origin=origin, created=now))
     set_roles(db, id, roles)
 

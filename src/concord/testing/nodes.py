@@ -120,7 +120,7 @@ class NodeSource:
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         self._check(path)
-        yield from self._node.blobs.get(path.rpartition("/")[2], start)
+        yield from self._node.blob(path.rpartition("/")[2], start)
 
     def part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
         self._check(path)
