@@ -1,6 +1,8 @@
 """Which repos are found, and by whom."""
 
 from contextlib import AbstractContextManager
+from gc import collect
+from weakref import ref
 
 import pytest
 from meeting import AMINA, KE, SAMI, TN, file, meet, put
@@ -190,3 +192,48 @@ def test_what_was_found_is_found_without_asking_until_something_is_said(
     shelf.close(AMINA, shelf.find(repo.id, AMINA))
     with pytest.raises(MissingError):
         other.find(repo.id, None)
+
+
+# What is remembered
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_of_a_repo_that_changes_one_version_is_remembered(shelf: Shelf, private: bool) -> None:  # noqa: FBT001
+    repo = shelf.open(AMINA, "model", "words", private=private)
+    versions = []
+    for number in range(4):
+        put(shelf, shelf.find(repo.id, AMINA), f"{number}")
+        versions.append(ref(shelf.find(repo.id, AMINA)))
+    collect()
+    assert [each() is None for each in versions] == [True, True, True, False]
+
+
+def test_repos_are_remembered_by_how_much_was_said_of_them(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    repos = [shelf.open(AMINA, "model", name, private=False) for name in ("one", "two", "three")]
+    for repo in repos:
+        put(shelf, repo, "a")
+        put(shelf, repo, "b")
+    monkeypatch.setattr("concord.shelf.repos.RECORDS_KEPT", 5)
+    other = Shelf(shelf.node)
+    found = [ref(other.find(repo.id, None)) for repo in repos]
+    collect()
+    assert [each() is None for each in found] == [True, False, False], "two repos of two commits each"
+    monkeypatch.setattr("concord.shelf.repos.RECORDS_KEPT", 1)
+    assert other.find(repos[0].id, None) is other.find(repos[0].id, None), "the one in use is remembered, however long"
+
+
+def test_of_a_repo_that_grows_only_what_is_new_is_read(nodes: list[Node], shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = shelf.open(AMINA, "model", "words", private=False)
+    for number in range(5):
+        put(shelf, repo, f"{number}")
+    pull(nodes[1], NodeSource(nodes[0]))
+    other, read, reads = Shelf(nodes[1]), nodes[1].read, list[bytes]()
+    monkeypatch.setattr(nodes[1], "read", lambda entry: (reads.append(entry), read(entry))[1])
+    assert len(other.find(repo.id, None).revisions) == 5
+    assert len(reads) == 6
+    put(shelf, repo, "more")
+    pull(nodes[1], NodeSource(nodes[0]))
+    reads.clear()
+    again = other.find(repo.id, None)
+    assert (len(again.revisions), len(reads)) == (6, 1)
+    assert again == Shelf(nodes[1]).find(repo.id, None)

@@ -6,7 +6,7 @@ everybody else it is not there, in so many words: the error is the same as for a
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,9 +26,11 @@ from concord.reading import resolve
 from concord.tlog.merkle import leaf_hash
 
 REPOS_KEPT = 64
+RECORDS_KEPT = 100_000  # of all repos that are kept, or those of one: 1.6 kB each
 
 Names = tuple[Mapping[RepoId, commons_view.Shelved], Mapping[RepoId, RepoId]]
 FOLDED_MAX = 100  # repos that are looked at one by one, before all are read from the tables at once
+Place = tuple[str, int]  # the origin of a log, and an index in it
 _ROOT = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -50,12 +52,22 @@ class Moment:
     repos: OrderedDict[RepoId, Repo | None] = field(default_factory=OrderedDict)
 
 
+@dataclass(frozen=True)
+class Known:
+    """A repo as it was when so much was said of it (`version`), and what that was, by where it stands."""
+
+    version: tuple[int | bytes, ...]
+    repo: Repo | None
+    said: Mapping[Place, Said]
+
+
 class Finder:
     """The repos of a node, to be found and told of. What it remembers can be forgotten at any time."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._repos: OrderedDict[tuple[RepoId, int, int | bytes], Repo | None] = OrderedDict()
+        self._public_known: OrderedDict[RepoId, Known] = OrderedDict()
+        self._private_known: OrderedDict[RepoId, Known] = OrderedDict()
         self._open: tuple[int, dict[RepoId, commons_view.Shelved], dict[RepoId, RepoId]] | None = None
         self._catalogue: Listed | None = None
         self._last = Moment()
@@ -251,16 +263,20 @@ class Finder:
 
     def _private(self, repo: RepoId) -> Repo:
         with self.node.private_reading() as db:
-            key = (repo, *drafts.version(db, repo.owner, repo.kind, repo.name))
-        found = self._repos.get(key) or self._drawn(repo)
+            version = drafts.version(db, repo.owner, repo.kind, repo.name)
+        known = self._private_known.get(repo)
+        if known is not None and known.version == version and known.repo is not None:
+            self._private_known.move_to_end(repo)
+            return known.repo
+        said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
+        found = self._drawn(repo, said)
         if found is None:
             raise self._missing(repo)
-        remember(self._repos, key, found, REPOS_KEPT)
+        _keep(self._private_known, repo, Known(version, found, {("", number): each for number, each in enumerate(said)}), _weight)
         return found
 
-    def _drawn(self, repo: RepoId) -> Repo | None:
+    def _drawn(self, repo: RepoId, said: Sequence[Said]) -> Repo | None:
         """A private repo, of all that was said of it."""
-        said = [Said(leaf_hash(entry).hex(), None, self.node.read(entry)) for entry in self._drafted(repo)]
         own = [each for each in said if each.record.by == repo.owner]
         found = fold(repo, own, [each for each in said if each.record.by != repo.owner])
         if found is not None:
@@ -279,31 +295,48 @@ class Finder:
         now = self._now()
         if shelved.id not in now.repos:
             found = self._folded(shelved)
-            remember(now.repos, shelved.id, found, REPOS_KEPT)
+            _keep(now.repos, shelved.id, found, lambda repo: len(repo.revisions) if repo else 0)
             return found
         return now.repos[shelved.id]
 
     def _folded(self, shelved: commons_view.Shelved) -> Repo | None:
+        """A public repo, of all that was said of it; what was read of that before is not read again."""
         repo, names = shelved.id, {shelved.id.name, *shelved.aliases}
-        size = self.node.view.size(repo.owner)
+        size, before = self.node.view.size(repo.owner), self._public_known.get(repo)
         with self.node.reading() as db:
-            key = (repo, commons_view.version(db, repo, names), size)
-            if key in self._repos:
-                self._repos.move_to_end(key)
-                return self._repos[key]
+            version = commons_view.version(db, repo, names), size
+            if before is not None and before.version == version:
+                self._public_known.move_to_end(repo)
+                return before.repo
             pointers, answered = commons_view.pointers(db, repo, names), commons_view.answered(db, repo, names)
-        said = [(each.origin, Said(each.leaf, each.place, self.node.read(entry))) for each, entry in self._entries(pointers)]
-        own = [each for origin, each in said if origin == repo.owner]
-        found = fold(repo, own, [each for origin, each in said if origin != repo.owner])
+        said = {each[:2]: self._read_at(each, before.said if before else {}) for each in pointers}
+        own = [each for (origin, _), each in said.items() if origin == repo.owner]
+        found = fold(repo, own, [each for (origin, _), each in said.items() if origin != repo.owner])
         counted = Counter(each.discussion for each in pointers)
         for thread in found.threads.values() if found else ():
             thread.unheard = answered.get(thread.leaf, 0) - counted[thread.leaf]
-        remember(self._repos, key, found, REPOS_KEPT)
+        _keep(self._public_known, repo, Known(version, found, said), _weight)
         return found
 
-    def _entries(self, pointers: Sequence[commons_view.Pointer]) -> Iterable[tuple[commons_view.Pointer, bytes]]:
-        for pointer in pointers:
-            yield pointer, self.node.holdings.tree(pointer.origin).entry(pointer.place)
+    def _read_at(self, pointer: commons_view.Pointer, known: Mapping[Place, Said]) -> Said:
+        """What stands at a place, which may be known."""
+        before = known.get(pointer[:2])
+        if before is not None and before.leaf == pointer.leaf:
+            return before
+        entry = self.node.holdings.tree(pointer.origin).entry(pointer.place)
+        return Said(pointer.leaf, pointer.place, self.node.read(entry))
+
+
+def _weight(known: Known) -> int:
+    return len(known.said)
+
+
+def _keep(kept: OrderedDict[RepoId, Any], repo: RepoId, found: Any, weight: Callable[[Any], int]) -> None:
+    """Keep what is known of a repo, and of those that were used longest ago so few that all together have at most RECORDS_KEPT."""
+    remember(kept, repo, found, REPOS_KEPT)
+    kept.move_to_end(repo)
+    while len(kept) > 1 and sum(map(weight, kept.values())) > RECORDS_KEPT:
+        kept.popitem(last=False)
 
 
 def _parts(name: str) -> tuple[list[Kind], str, str]:
