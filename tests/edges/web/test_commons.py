@@ -499,6 +499,20 @@ def test_a_long_discussion_is_read_page_by_page_and_no_page_is_heavy(
     assert "My words" in browser.get(post(browser, address, csrf, do="answer", text="My words")).text
 
 
+def test_whoever_answered_sees_it_though_few_answers_fill_a_page(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:
+    csrf, shelf = sign_in(browser, sharing, "wanjiru"), Shelf(sharing)
+    address = post(browser, f"{MODEL}/discussions", csrf, title="Few and long")
+    repo = shelf.find(shelf.repo_id("model", "ke", "sheng-speech"), None)
+    thread = repo.thread(int(address.rpartition("/")[2]))
+    assert post(browser, address, csrf, do="answer", text="All of it fits") == address
+    me = everything(repo.id.owner)
+    fields = [{"discussion": thread.leaf, "text": ("long " * 100 + "\n\n") * 18} for _ in range(12)]
+    sharing.say_composed(me, [sharing.compose(me, Comment, each) for each in fields])
+    assert "My words" in browser.get(post(browser, address, csrf, do="answer", text="My words")).text
+    (newest,) = (each["href"] for each in parse(browser.get(address).text).all("a") if each.text == "The newest")
+    assert "My words" in browser.get(newest).text
+
+
 def test_answers_that_do_not_count_are_told_of_by_number(
     browser: TestClient, sharing: Node, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,15 +92,18 @@ def _around(here: Here, thread: Thread, start: int, shown: int) -> dict[str, str
     return {
         "before": here.plain(address, start=str(max(min(start, last) - PER_PAGE, 0))) if start else "",
         "after": here.plain(address, start=str(start + shown)) if after else "",
-        "newest": newest(here, thread) if after and start + shown < last - NEWEST else "",
+        "newest": _last(here, thread) if after and start + shown < last - NEWEST else "",
     }
 
 
 def newest(here: Here, thread: Thread) -> str:
-    """Where the last answers of a discussion are."""
-    count = len(thread.answers)
-    more = {"start": str(count - NEWEST)} if count > PER_PAGE else {}
-    return here.plain(f"discussions/{thread.number}", **more)
+    """Where the last answers of a discussion are: on its one page, if all fit there."""
+    fit = len(_said(here, thread, 0)) == len(thread.answers)
+    return here.plain(f"discussions/{thread.number}") if fit else _last(here, thread)
+
+
+def _last(here: Here, thread: Thread) -> str:
+    return here.plain(f"discussions/{thread.number}", start=str(len(thread.answers) - NEWEST))
 
 
 def _words(here: Here, text: str, prefix: str, room: int) -> markdown.Rendered:
