@@ -1,6 +1,6 @@
 """Communities: the repos that a member gathers under a name, its own and those of others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -16,12 +16,15 @@ from concord.shelf.repos import Finder
 from concord.shelf.shelf import Shelf
 
 
-def gather(shelf: Shelf, speaker: Speaker, name: str, title: str, about: str, repos: Sequence[RepoId]) -> Gathering:
+def gather(
+    shelf: Shelf, speaker: Speaker, name: str, title: str, about: str, repos: Sequence[RepoId], said: Collection[RepoId] = ()
+) -> Gathering:
     """Say which repos a community of the speaker's member has; what was said of it before counts no more.
 
-    Each must be public, because the record says its name to everybody. MissingError if one is not there.
+    Each must be public, because the record says its name to everybody, unless it is among those that were `said` before: they
+    may be gone. MissingError if one is not there.
     """
-    found = [shelf.find(repo, None).id for repo in dict.fromkeys(repos)]
+    found = [repo if repo in said else shelf.find(repo, None).id for repo in dict.fromkeys(repos)]
     fields = {"name": name, "title": title, "about": about, "repos": msgspec.to_builtins(list(dict.fromkeys(found)))}
     shelf.node.say(speaker, Community, {**fields, "person": speaker.spelled})
     return find(shelf.node, speaker.origin, name)
@@ -36,9 +39,19 @@ def find(node: Node, by: str, name: str) -> Gathering:
     return found[0]
 
 
-def repos_of(finder: Finder, gathering: Gathering, asker: Speaker | None) -> list[tuple[RepoId, Entry | None]]:
-    """The repos that a community names; None for what is gone, or not for `asker` to see, which look the same."""
-    with finder.node.reading() as db:
-        named = commons_view.repos_in(db, gathering)
+def named_in(node: Node, gathering: Gathering) -> list[RepoId]:
+    """The repos that a community names, in its order, whether they are here or not."""
+    with node.reading() as db:
+        return commons_view.repos_in(db, gathering)
+
+
+def seen_by(finder: Finder, asker: Speaker | None) -> Callable[[RepoId], Entry | None]:
+    """What there is under a name that a community says; None for what is gone, or not for `asker` to see, which look the same."""
     known, moved = {entry.id: entry for entry in finder.catalogue(asker)}, finder.renamed()
-    return [(repo, known.get(repo) or known.get(moved.get(repo, repo))) for repo in named]
+    return lambda repo: known.get(repo) or known.get(moved.get(repo, repo))
+
+
+def repos_of(finder: Finder, gathering: Gathering, asker: Speaker | None) -> list[tuple[RepoId, Entry | None]]:
+    """The repos that a community names, each with what `asker` sees under that name."""
+    seen = seen_by(finder, asker)
+    return [(repo, seen(repo)) for repo in named_in(finder.node, gathering)]

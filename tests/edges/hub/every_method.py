@@ -21,6 +21,7 @@ HEADER = b'{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
 WEIGHTS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(24)
 INDEX = b'{"metadata": {}, "weight_map": {"w": "model.safetensors"}}'
 REPO, GATED = f"{namespace}/every", f"{namespace}/every-gated"
+COLLECTION = f"{namespace}/every"
 USER = f"admin@{namespace}"
 (folder / "some").mkdir()
 (folder / "some" / "a.txt").write_text("a")
@@ -144,6 +145,15 @@ REAL: dict[str, Callable[[], object]] = {
     "rename_discussion": lambda: has(api.rename_discussion(REPO, number(), "Another title")),
     "change_discussion_status": lambda: has(api.change_discussion_status(REPO, number(), "closed")),
     "merge_pull_request": lambda: api.merge_pull_request(REPO, pull()),
+    # Collections
+    "create_collection": lambda: is_(api.create_collection("Every", exists_ok=True).slug, COLLECTION),
+    "add_collection_item": lambda: is_(api.add_collection_item(COLLECTION, REPO, "model", exists_ok=True).items[0].item_id, REPO),
+    "get_collection": lambda: is_([each.item_id for each in api.get_collection(COLLECTION).items], [REPO]),
+    "list_collections": lambda: is_([each.slug for each in api.list_collections(item=f"models/{REPO}")], [COLLECTION]),
+    "update_collection_metadata": lambda: is_(api.update_collection_metadata(COLLECTION, title="All").title, "All"),
+    "delete_collection_item": lambda: api.delete_collection_item(
+        COLLECTION, api.get_collection(COLLECTION).items[0].item_object_id
+    ),
     # What asks nobody
     "run_as_future": lambda: is_(api.run_as_future(lambda: 1).result(), 1),
 }
@@ -176,14 +186,8 @@ ABSENT: dict[str, tuple[object, ...] | dict[str, object]] = {  # with what they 
     "list_daily_papers": (),
     "paper_info": ("2307.09288",),
     "read_paper": ("2307.09288",),
-    "list_collections": (),
-    "get_collection": (f"{namespace}/x-{ID}",),
-    "create_collection": ("A title",),
-    "add_collection_item": {"collection_slug": f"{namespace}/x-{ID}", "item_id": REPO, "item_type": "model"},
-    "delete_collection": (f"{namespace}/x-{ID}",),
-    "delete_collection_item": (f"{namespace}/x-{ID}", ID),
-    "update_collection_item": (f"{namespace}/x-{ID}", ID),
-    "update_collection_metadata": {"collection_slug": f"{namespace}/x-{ID}", "title": "x"},
+    "delete_collection": (f"{namespace}/every",),
+    "update_collection_item": (f"{namespace}/every", ID),
     "update_collection_resource_group": (f"{namespace}/x-{ID}", ID),
     # Webhooks
     "create_webhook": {"url": "https://example.org", "watched": [{"type": "user", "name": namespace}]},

@@ -24,6 +24,7 @@ WORDS = {
     "sha": "ab" * 32,
     "id": "ab" * 32,
     "rest*": "main",
+    "item": "9f" * 12,
 }
 BODY: dict[str, Any] = {
     "title": "x",
@@ -39,6 +40,7 @@ BODY: dict[str, Any] = {
     "private": False,
     "gated": "auto",
     "tag": "v1",
+    "item": {"type": "model", "id": "br/theirs"},
 }
 LINES = b'{"key":"header","value":{"summary":"x"}}\n{"key":"deletedFile","value":{"path":"a"}}\n'
 

@@ -342,7 +342,7 @@ def test_info_names_what_is_asked_for(owner: Person, nobody: Person) -> None:
     [
         "jobs/x",
         "buckets",
-        "collections/a/b",
+        "collections/a/b/c/d",
         "settings/webhooks",
         "spaces/ke/x/runtime",
         "kernels",

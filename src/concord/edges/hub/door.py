@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from concord.edges import bodies
-from concord.edges.hub import cas, commits, copies, files, git, lfs, people, refs, repos, search, talk
+from concord.edges.hub import cas, collections, commits, copies, files, git, lfs, people, refs, repos, search, talk
 from concord.edges.hub.asking import Ask, Hub
 from concord.edges.hub.failures import AbsentError, NoRepoError
 from concord.xet.xorb import STORED_MAX
@@ -69,6 +69,7 @@ UNSAID = (
     "of it out of the commons (its bytes are cleared away then), or squash its history to let a branch begin anew without the file"
 )
 SAID = "what was said in a discussion stands in a log, and is neither edited nor hidden: say what is to be said in another comment"
+GATHERED = "what a member gathered stands in its log: take the repos out of the community, or say in its title that it is over"
 PICTURES = "pictures are files of a repo here: commit them there, and name them in your words"
 OF_SPACES = {
     "semantic-search": "spaces are found by words here: GET /api/spaces?search=",
@@ -91,6 +92,7 @@ ABSENT = {  # what the Hub has besides, by the beginning of its address, and wha
 }
 
 _REPO = "/api/{type}/{ns}/{name}"
+_COLLECTION = "/api/collections/{ns}/{name}"
 _PAGE = ("/{ns}/{name}", "/{type}/{ns}/{name}")
 _GIT = (".git", "")
 
@@ -126,6 +128,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{_REPO}/user-access-request/grant", repos.grant_access),
     Operation("GET", f"{_REPO}/user-access-request/{{status}}", repos.access_requests),
     *(Operation("POST", f"{page}/ask-access", repos.ask_access) for page in _PAGE),
+    # Collections, which are communities here
+    Operation("GET", "/api/collections", collections.listing),
+    Operation("POST", "/api/collections", collections.create),
+    Operation("GET", _COLLECTION, collections.one),
+    Operation("PATCH", _COLLECTION, collections.update),
+    Operation("DELETE", _COLLECTION, not_here(GATHERED)),
+    Operation("POST", f"{_COLLECTION}/items", collections.add),
+    Operation("DELETE", f"{_COLLECTION}/items/{{item}}", collections.remove),
+    Operation("PATCH", f"{_COLLECTION}/items/{{item}}", not_here(collections.ONLY_REPOS)),
+    Operation("GET", "/collections/{ns}/{name}", collections.page_of),
     # Refs and commits
     Operation("GET", f"{_REPO}/refs", refs.refs),
     Operation("POST", f"{_REPO}/branch/{{branch}}", refs.create_branch),

@@ -65,13 +65,13 @@ class AbsentError(MissingError):
 
 
 class TakenError(RefusedError):
-    """There is one of this name already. `url` is that of the repo, if it is one."""
+    """There is one of this name already. `url` is that of the repo, if it is one; `slug` that of the collection."""
 
     code: ClassVar[str] = "AlreadyExists"
 
-    def __init__(self, message: str, url: str = "") -> None:
+    def __init__(self, message: str, url: str = "", slug: str = "") -> None:
         super().__init__(message)
-        self.url = url
+        self.url, self.slug = url, slug
 
 
 class OutdatedError(StaleError):
@@ -92,8 +92,8 @@ STATUS: tuple[tuple[type[ConcordError], int], ...] = (
 def tell(error: Exception, status: int, words: str, *, plain: bool = False) -> Response:
     """The answer that tells `error`: as JSON, or, for git, which shows no other, as `plain` text."""
     body = {"error": words, "message": words}
-    if isinstance(error, TakenError) and error.url:
-        body["url"] = error.url
+    if isinstance(error, TakenError):
+        body |= {name: value for name, value in (("url", error.url), ("slug", error.slug)) if value}
     told = PlainTextResponse(f"{words}\n", status) if plain else None
     answer = told or Response(msgspec.json.encode(body), status, media_type="application/json")
     answer.headers["X-Error-Message"] = one_line(_message(error, words))
