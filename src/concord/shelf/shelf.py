@@ -32,6 +32,7 @@ from concord.pillars.commons import (
     Settle,
     Thread,
     Tree,
+    attributes,
 )
 from concord.pillars.commons import tree as trees
 from concord.pillars.commons import view as commons_view
@@ -43,6 +44,7 @@ from concord.shelf.commits import Draft, followed
 from concord.shelf.files import Reader
 from concord.tlog.merkle import leaf_hash
 
+FIRST = "initial commit"  # as the Hub calls it
 INLINE_MAX = 40_000  # bytes of changes that a commit carries itself; more are listed in a blob beside the log
 
 
@@ -69,6 +71,12 @@ class Shelf(Reader):
             else:
                 self.node.say(speaker, Open, fields)
             return self.find(repo, speaker)
+
+    def begin(self, speaker: Speaker, kind: Kind, name: str, *, private: bool) -> Repo:
+        """Open a repo, with the list of what is kept as a large file in it, so that it has a revision. RefusedError as `open`."""
+        repo = self.open(speaker, kind, name, private=private)
+        self.commit(speaker, repo, Draft("main", FIRST, put=[self.keep(repo, attributes.NAME, attributes.ATTRIBUTES)]))
+        return self.find(repo.id, speaker)
 
     def commit(self, speaker: Speaker, repo: Repo, draft: Draft) -> Revision:
         """Commit; if nothing would change, or this very commit stands already, the revision that stands.

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from concord.edges.web.languages import LANGUAGES
 from concord.edges.web.repo_forms import UPLOAD_MAX
 from concord.edges.web.words import WORDS
+from concord.ledger.identity import label
 from concord.node import Node
 from concord.pillars.commons import Comment, Like
 from concord.server import build
@@ -300,6 +301,18 @@ def post(client: TestClient, address: str, csrf: str, **fields: str) -> str:
     answer = client.post(address, data={"csrf": csrf, **fields})
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
+
+
+@pytest.mark.parametrize("private", [{}, {"private": "on"}])
+def test_a_repo_opened_in_the_form_begins_as_one_that_a_client_makes(
+    browser: TestClient, sharing: Node, sign_in: SignIn, private: dict[str, str]
+) -> None:
+    post(browser, "/commons/new", sign_in(browser, sharing, "wanjiru"), kind="model", name="new", **private)
+    shelf, ke = Shelf(sharing), next(each for each in sharing.holdings.hosted() if label(each) == "ke")
+    repo = shelf.find(shelf.repo_id("model", "ke", "new"), everything(ke))
+    head = repo.head()
+    assert head is not None and (head.commit.title, head.commit.by) == ("initial commit", ke)
+    assert list(shelf.tree(repo, head)) == [".gitattributes"]
 
 
 def test_a_publisher_opens_a_private_repo_fills_it_and_publishes_it(browser: TestClient, sharing: Node, sign_in: SignIn) -> None:

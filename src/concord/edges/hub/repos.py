@@ -11,16 +11,13 @@ from concord.edges.hub.failures import AbsentError, TakenError
 from concord.edges.hub.properties import Files
 from concord.edges.hub.shapes import brief, ordered, sibling, when
 from concord.errors import MalformedError, MissingError, RefusedError
-from concord.pillars.commons import Repo, RepoId, attributes
+from concord.pillars.commons import Repo, RepoId
 from concord.pillars.commons.measure import Measure, formats
 from concord.pillars.commons.records import KINDS, Gate, Kind
 from concord.pillars.commons.search import Entry, Line
 from concord.private import gates, people
 from concord.private.people import Speaker
 from concord.reading import resolve
-from concord.shelf import Draft
-
-FIRST = "initial commit"
 
 
 class Wanted(msgspec.Struct):
@@ -60,19 +57,17 @@ class Answered(msgspec.Struct, rename="camel"):
 
 
 def create(ask: Ask) -> Response:
-    """Open a repo, with the list of what is kept as a large file in it, so that it has a first revision."""
+    """Open a repo, which has a first revision."""
     speaker, wanted = ask.publisher(), ask.json(Wanted)
     target = _target(ask, speaker, wanted)
     if target.owner != speaker.origin:
         raise RefusedError(f"you open repos of {ask.hub.namespace(speaker.origin)}, and not of {wanted.name.rpartition('/')[0]}")
     private = private_or_public(wanted.private, wanted.visibility)
     try:
-        repo = ask.hub.shelf.open(speaker, target.kind, target.name, private=bool(private))
+        repo = ask.hub.shelf.begin(speaker, target.kind, target.name, private=bool(private))
     except RefusedError as e:
         there = ask.named(target.kind, f"{ask.hub.namespace(target.owner)}/{target.name}", speaker)
         raise TakenError(f"{e}", ask.base + ask.address(there)) from e
-    first = ask.hub.shelf.keep(repo, attributes.NAME, attributes.ATTRIBUTES)
-    ask.hub.shelf.commit(speaker, repo, Draft("main", FIRST, put=[first]))
     return answer({"url": ask.base + ask.address(repo), "name": ask.hub.name(repo.id), "id": repo.root[:24]})
 
 

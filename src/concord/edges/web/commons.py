@@ -76,7 +76,7 @@ def open_new(page: Page, shelf: Shelf, sent: Sent) -> Response:
     try:
         if kind is None:
             raise MalformedError("choose a model, a dataset or code")
-        repo = shelf.open(speaker, kind, fields.get("name", "").strip(), private="private" in fields)
+        repo = shelf.begin(speaker, kind, fields.get("name", "").strip(), private="private" in fields)
     except ConcordError as e:
         return page.render("repo-new.html", 400, wrong=str(e), sent=fields, may_open=may_open(page))
     return page.redirect(address(page, repo.id))
