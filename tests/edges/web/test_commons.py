@@ -307,7 +307,8 @@ def post(client: TestClient, address: str, csrf: str, **fields: str) -> str:
 def test_a_repo_opened_in_the_form_begins_as_one_that_a_client_makes(
     browser: TestClient, sharing: Node, sign_in: SignIn, private: dict[str, str]
 ) -> None:
-    post(browser, "/commons/new", sign_in(browser, sharing, "wanjiru"), kind="model", name="new", **private)
+    there = post(browser, "/commons/new", sign_in(browser, sharing, "wanjiru"), kind="model", name="new", **private)
+    assert "hf upload ke/new ./folder ." in browser.get(there).text
     shelf, ke = Shelf(sharing), next(each for each in sharing.holdings.hosted() if label(each) == "ke")
     repo = shelf.find(shelf.repo_id("model", "ke", "new"), everything(ke))
     head = repo.head()
