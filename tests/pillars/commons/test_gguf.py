@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from concord.errors import MalformedError
 from concord.pillars.commons import gguf as module
-from concord.pillars.commons.gguf import Gguf, header, smallest
-from concord.pillars.commons.passport import Parameters, counted, parameters
+from concord.pillars.commons.gguf import Gguf, header
+from concord.pillars.commons.passport import Parameters, parameters
 from concord.pillars.commons.tree import File
 from concord.testing.repos import gguf, gguf_pair, gguf_text
 
@@ -61,7 +61,9 @@ def test_what_is_not_said_is_not_known() -> None:
         gguf(SHAPES, 0, gguf_text("a") + pack("<IIQ", 9, 8, 2**40)),
         gguf(SHAPES, 0, gguf_text("a") + pack("<IIQ", 9, 4, 2**40)),
         gguf(SHAPES, 0, gguf_text("a") + pack("<IIQ", 9, 9, module.NESTED_MAX + 1)),
-        gguf(SHAPES, 0, gguf_text("a") + pack("<I", 9) + pack("<IQ", 9, 1) * 9),
+        gguf(SHAPES, 0, gguf_text("a") + pack("<I", 9) + pack("<IQ", 9, 1) * (module.NESTED_MAX + 2)),
+        gguf(SHAPES, 0, gguf_text("a") + pack("<IIQ", 9, 13, 1)),
+        gguf(SHAPES, 0, *[gguf_text(f"{n}") + pack("<IIQ", 9, 9, 1_000) + pack("<IQ", 0, 0) * 1_000 for n in range(11)]),
         gguf({"x" * 2000: [1]}),
         gguf({"x": [1] * 9}),
         b"GGUF" + pack("<IQQ", 3, 1, 0) + gguf_text("x") + pack("<IQIQ", 1, 2**62, 0, 0),
@@ -85,20 +87,6 @@ def test_whatever_follows_is_read_or_refused(tail: bytes, cut: int) -> None:
         read(gguf(SHAPES, 0, *LLAMA, WORDS)[:cut] + tail)
 
 
-def files(*names: str) -> dict[str, File]:
-    return {name: File(path=name, size=100 * len(name), sha256="9f" * 32) for name in names}
-
-
-def test_of_several_forms_the_smallest_counts_with_its_parts_and_helpers_do_not() -> None:
-    tree = files("a-q4.gguf", "a-bf16-00001-of-00002.gguf", "a-bf16-00002-of-00002.gguf", "mmproj.gguf", "imatrix.gguf")
-    assert [file.path for file in smallest(tree)] == ["a-q4.gguf"]
-    assert [file.path for file in smallest({path: file for path, file in tree.items() if "bf16" in path})] == [
-        "a-bf16-00001-of-00002.gguf",
-        "a-bf16-00002-of-00002.gguf",
-    ]
-    assert smallest(files("mmproj.gguf", "README.md")) == []
-
-
 def of(contents: dict[str, bytes | None]) -> tuple[dict[str, File], Callable[[File, int, int], bytes | None]]:
     tree = {path: File(path=path, size=len(content or b"x"), sha256="9f" * 32) for path, content in contents.items()}
 
@@ -114,7 +102,6 @@ def test_parameters_are_counted_in_all_parts_and_what_is_elsewhere_is_told() -> 
     names = ("a-00001-of-00002.gguf", "a-00002-of-00002.gguf")
     tree, part = of(dict(zip(names, (first, second), strict=True)))
     assert parameters(tree, part) == Parameters(46, {"Q4_0": 36, "F32": 10}, 0)
-    assert counted(tree)[0] == "gguf"
     tree, part = of(dict(zip(names, (first, None), strict=True)))
     assert parameters(tree, part) == Parameters(36, {"Q4_0": 36}, 1)
     tree, part = of(dict(zip(names, (first, b"broken"), strict=True)))

@@ -121,7 +121,7 @@ def test_every_component_has_what_it_is_and_where_that_is_from() -> None:
 
 def test_parameters_are_counted_where_the_file_is_here() -> None:
     good = weights({"a": [2, 3], "b": [4]})
-    found = passport("gone.safetensors", contents={"model.safetensors": good, "forged.safetensors": b"\xff" * 40})
+    found = passport("gone.safetensors", contents={"good.safetensors": good, "forged.safetensors": b"\xff" * 40})
     assert found.parameters is not None
     assert (found.parameters.total, found.parameters.by_type, found.parameters.unread) == (10, {"F32": 10}, 2)
     assert found.formats == {"safetensors": 3}
@@ -141,6 +141,7 @@ def file(header: object, rest: int = 0, length: int | None = None) -> bytes:
         file({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 5]}}, 4), file({"__metadata__": {"a": 1}}),
         file({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, 4),
         file({"a": {"dtype": 3, "shape": [], "data_offsets": [0, 0]}}),
+        file({"a": {"dtype": "F32", "shape": [2**50, 2**50], "data_offsets": [0, 4]}}, 4),
     ],
 )  # fmt: skip
 def test_a_header_that_lies_is_told(raw: bytes) -> None:

@@ -12,7 +12,8 @@ import msgspec
 from concord.edges.hub.asking import Hub
 from concord.errors import MalformedError
 from concord.pillars.commons import File, Repo, gguf, safetensors
-from concord.pillars.commons.passport import counted, parameters
+from concord.pillars.commons.loading import loaded
+from concord.pillars.commons.passport import parameters
 from concord.shelf import Reader
 
 HEADER_MAX = 25_000_000  # bytes: what clients take
@@ -43,12 +44,15 @@ def sharded(shelf: Reader, repo: Repo, tree: Mapping[str, File], index: File) ->
 
 def described(hub: Hub, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """What a model says of itself in its files, as far as all of them are here and can be read."""
-    form, files = counted(tree)
+    weights = loaded(tree)
+    form, files = weights.form, () if weights.lacking else weights.files
     config = [tree[CONFIG]] if CONFIG in tree else []
     told = {
         form: hub.readings.of(form, repo, files, lambda: _OF_FORM[form](hub.shelf, repo, tree)),
         CONFIG: hub.readings.of(CONFIG, repo, config, lambda: _config(hub.shelf, repo, *config)),
     }
+    if repo.gate != "open":  # text out of a file, which is for those who may have the file
+        told[form] = {name: value for name, value in told[form].items() if name != "chat_template"}
     return {name.removesuffix(".json"): value for name, value in told.items() if value}
 
 
@@ -59,7 +63,7 @@ def _safetensors(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[st
 
 def _gguf(shelf: Reader, repo: Repo, tree: Mapping[str, File]) -> dict[str, Any]:
     """As the Hub tells of a GGUF. What the header does not say is left out."""
-    found, first = parameters(tree, partial(shelf.peek, repo)), gguf.smallest(tree)[0]
+    found, first = parameters(tree, partial(shelf.peek, repo)), loaded(tree).files[0]
     if not found or found.unread:
         return {}
     head = gguf.header(first.size, partial(shelf.peek, repo, first))

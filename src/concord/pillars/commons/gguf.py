@@ -18,14 +18,12 @@ Anybody can write one, so every length is held against what is left of the file.
 they are stepped over, and of the pairs only those are kept that are asked for below.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from struct import Struct, pack
 
 from concord.errors import MalformedError
-from concord.pillars.commons.tree import File, Tree
 
 HEADER_MAX = 32 << 20  # bytes: more than the longest tokenizer that is in use
 STEP = 1 << 20  # bytes that are read at once
@@ -36,12 +34,9 @@ NAME_MAX = 1_000  # bytes of the name of a tensor: 64 are in use
 KEY_MAX = 65_535  # bytes, as the format has it
 TEXT_MAX = 64 << 10  # bytes of a text that is kept
 TEXTS_MAX = 2_000_000  # of one array: the longest tokenizers have some 800,000 words and merges
-NESTED_MAX = 1_000  # arrays in one array
-DEPTH_MAX = 4  # of arrays in arrays
+NESTED_MAX = 10_000  # arrays in arrays, of a whole header
 ARCHITECTURE, NAME, CHAT = "general.architecture", "general.name", "tokenizer.chat_template"
 _CONTEXT = ".context_length"
-_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf\Z)")
-_NO_MODEL = ("mmproj", "imatrix")
 _MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
@@ -128,19 +123,6 @@ def header(size: int, read: Callable[[int, int], bytes]) -> Gguf:
     return made
 
 
-def smallest(tree: Tree) -> list[File]:
-    """The files of the smallest model among the GGUF files of a tree, which often has one for each way to make it smaller.
-
-    What sees for a model (`mmproj-….gguf`) and what was made to make it smaller (`imatrix….gguf`) are none.
-    """
-    wholes: dict[str, list[File]] = {}
-    for path, file in sorted(tree.items()):
-        folder, _, name = path.lower().rpartition("/")
-        if name.endswith(".gguf") and not name.startswith(_NO_MODEL) and "checkpoint" not in folder:
-            wholes.setdefault(_PART.sub("", path.lower()), []).append(file)
-    return min(wholes.values(), key=lambda files: sum(file.size for file in files), default=[])
-
-
 class _Head:
     """The beginning of a file, read in steps and never twice as a whole."""
 
@@ -148,6 +130,7 @@ class _Head:
         self._most, self._read = min(size, HEADER_MAX), read
         self._from, self._raw = 0, b""
         self.at, self.order = 0, "<"
+        self.nested = 0  # arrays in arrays, so far
 
     def take(self, count: int) -> bytes:
         """The next bytes. MalformedError if there are no so many."""
@@ -219,24 +202,30 @@ def _pair(head: _Head) -> tuple[str, str | float | None]:
         return key, head.text(TEXT_MAX if key in (ARCHITECTURE, NAME, CHAT) else 0) or None
     if kind in _NUMBERS:
         return key, head.number(_NUMBERS[kind])
-    _skip(head, kind, DEPTH_MAX)
+    if kind != _ARRAY:
+        raise MalformedError(f"a GGUF file with a value of the type {kind}, which the format has not")
+    left = 1
+    while left:
+        left += _skip(head) - 1
     return key, None
 
 
-def _skip(head: _Head, kind: int, depth: int) -> None:
-    """Step over an array."""
-    if kind != _ARRAY or not depth:
-        raise MalformedError("a GGUF file with a value of a type that it has not, or with arrays in arrays in arrays")
+def _skip(head: _Head) -> int:
+    """Step over an array; or, if it has arrays, over what stands before them, and say how many these are.
+
+    An empty one has 12 bytes, so a header has room for millions: they are counted over all of it.
+    """
     kind, count = head.number("I"), head.number("Q")
     if kind in _NUMBERS:
         head.skip(count * Struct(head.order + _NUMBERS[kind]).size)
     elif kind == _STRING and count <= TEXTS_MAX:
         head.skip_texts(count)
-    elif count > NESTED_MAX:
-        raise MalformedError("a GGUF file with an array that is longer than can be read here")
+    elif kind == _ARRAY and head.nested + count <= NESTED_MAX:
+        head.nested += count
+        return count
     else:
-        for _ in range(count):
-            _skip(head, kind, depth - 1)
+        raise MalformedError("a GGUF file with an array that is longer than can be read here, or of a type that the format has not")
+    return 0
 
 
 def _tensor(head: _Head, size: int) -> Tensor:

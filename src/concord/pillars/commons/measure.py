@@ -15,22 +15,22 @@ where those are here: of a model of which one is elsewhere, how many it has is n
 
 **Memory** is an estimate for the weights alone, at the precision at which they are stored: their bytes and a fifth more, which is
 what a run needs besides with a short context. Of what long contexts, training or another precision need it says nothing. If the
-same weights are there in several forms, the one counts that is read first: all safetensors files together; or else the smallest
-GGUF, with its parts; or else all files of the other forms.
+same weights are there several times, those count that are loaded (`concord.pillars.commons.loading`); or else all files of the
+other forms.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from concord.pillars.commons.gguf import smallest
 from concord.pillars.commons.licence import licence
+from concord.pillars.commons.loading import loaded
 from concord.pillars.commons.openness import classify
 from concord.pillars.commons.passport import Read, parameters
 from concord.pillars.commons.records import Card, Kind
 from concord.pillars.commons.tree import File, Tree
 
-EDITION = 3  # of these rules: what was measured by others is measured again
+EDITION = 4  # of these rules: what was measured by others is measured again
 GB = 10**9
 SIZES = {"100MB": GB // 10, "1GB": GB, "10GB": 10 * GB, "100GB": 100 * GB}  # below which size each class ends, in bytes
 LARGEST = "more"
@@ -130,11 +130,8 @@ def memories_of(found: Measure) -> tuple[str, ...]:
 
 
 def _weights(tree: Tree) -> int:
-    kept = {path.lower(): file for path, file in tree.items() if "checkpoint" not in path.rpartition("/")[0].lower()}
-    tensors = _sum(file for path, file in kept.items() if path.endswith(".safetensors"))
-    if tensors:
-        return tensors
-    return _sum(smallest(tree)) or _sum(file for path, file in kept.items() if path.endswith(_OTHERS))
+    kept = (file for path, file in tree.items() if "checkpoint" not in path.rpartition("/")[0].lower())
+    return loaded(tree).size or _sum(file for file in kept if file.path.lower().endswith(_OTHERS))
 
 
 def _sum(files: Iterable[File]) -> int:

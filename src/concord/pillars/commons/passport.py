@@ -15,13 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from concord.errors import MalformedError
 from concord.pillars.commons import gguf, openness, safetensors, training
 from concord.pillars.commons import licence as licences
 from concord.pillars.commons.card import MATTER_MAX, words
 from concord.pillars.commons.licence import Licence
+from concord.pillars.commons.loading import loaded
 from concord.pillars.commons.openness import Openness
 from concord.pillars.commons.records import Card
 from concord.pillars.commons.training import README, RESULTS, RESULTS_MAX, Stated
@@ -36,7 +37,6 @@ _FORMATS = {
 }  # fmt: skip
 
 Read = Callable[[File, int, int], bytes | None]  # some bytes of a file, or None if it is not here
-Form = Literal["safetensors", "gguf"]
 Header = Callable[[int, Callable[[int, int], bytes]], safetensors.Tensors | gguf.Gguf]
 
 
@@ -107,17 +107,12 @@ def _formats(tree: Tree) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def counted(tree: Tree) -> tuple[Form, list[File]]:
-    """In which files of a tree the parameters are counted: all safetensors files, or, where there are none, the smallest GGUF."""
-    tensors = [file for path, file in sorted(tree.items()) if path.endswith(".safetensors") and "checkpoint" not in path]
-    return ("safetensors", tensors) if tensors else ("gguf", gguf.smallest(tree))
-
-
 def parameters(tree: Tree, read: Read) -> Parameters | None:
     """How many parameters the weights of a tree have, as their headers say; None if there are none of a form that says it."""
-    form, files = counted(tree)
-    header, most = (safetensors.header, HEADERS_MAX) if form == "safetensors" else (gguf.header, PARTS_MAX)
-    return _summed([*_counted(files[:most], header, read)], len(files)) if files else None
+    weights = loaded(tree)
+    header, most = (safetensors.header, HEADERS_MAX) if weights.form == "safetensors" else (gguf.header, PARTS_MAX)
+    found = [*_counted(weights.files[:most], header, read)]
+    return _summed(found, len(weights.files) + weights.lacking) if weights.files else None
 
 
 def _summed(found: Sequence[Mapping[str, int]], files: int) -> Parameters:

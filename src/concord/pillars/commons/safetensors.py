@@ -23,6 +23,7 @@ from concord.errors import MalformedError
 
 HEADER_MAX = 4 << 20  # bytes: tens of thousands of tensors
 _LENGTH = 8
+_LEAST = 8  # numbers that a byte holds at most: no type spends less than a bit on one
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -77,4 +78,6 @@ def header(size: int, read: Callable[[int, int], bytes], most: int = HEADER_MAX)
     end = size - _LENGTH - length
     if any(not 0 <= each.data_offsets[0] <= each.data_offsets[1] <= end for each in found):
         raise MalformedError("a safetensors file whose tensors lie beyond its end")
+    if sum(each.parameters for each in found) > _LEAST * size:
+        raise MalformedError(f"a safetensors file of {size} bytes that claims more parameters than it could hold")
     return Tensors(sorted(found, key=lambda each: each.data_offsets), metadata)
