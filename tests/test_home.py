@@ -11,7 +11,7 @@ import pytest
 
 from concord.edges.peer.pull import pull
 from concord.errors import ClockError, SettingsError
-from concord.home import open_home, settings
+from concord.home import moved_since, open_home, settings, stay
 from concord.ledger.record import ENCODER
 from concord.ledger.view import State
 from concord.pillars.members import Profile
@@ -197,6 +197,22 @@ def test_how_far_a_peers_clock_is_off_is_remembered(demo: Path) -> None:
         run("peer", "pull", home=demo)
     (row,) = run("peer", "list", "--json", home=demo).json()
     assert row["error"]
+
+
+def test_a_home_that_is_given_the_very_place_again_that_it_had_is_another_all_the_same(demo: Path) -> None:
+    """What changes then is since when it is there; a change of its rights has the same effect, and leaves it where it is."""
+    run("peer", "add", "http://127.0.0.1:9", home=demo)
+    node = open_home(demo)
+    stay(node, demo)
+    assert moved_since(node, demo) is None
+    place = (demo / "place").stat().st_ino
+    (demo / "place").chmod(0o640)
+    assert (demo / "place").stat().st_ino == place
+    assert moved_since(node, demo) is not None
+    (demo / "place").unlink()
+    assert moved_since(node, demo) is not None
+    stay(node, demo)
+    assert moved_since(node, demo) is None
 
 
 # Strangers

@@ -4,6 +4,7 @@
     logs/           all logs, ours and copies     blobs/    large bytes
     view.db         derived; may be deleted       node.db   people, tokens, sessions, peers; never derived
     charter         the organisation's charter, canonical JSON
+    place           empty: where it lies, and since when, tells this folder from a copy of it
 
 A backup is everything but view.db. A home that was copied back from a backup may lack what was signed since, and signing
 anything then would make two histories. So a home remembers which folder it was; if it finds itself in another one, its logs
@@ -34,6 +35,7 @@ MOVED = (
     "It goes on once they have, or with `concord log resume`"
 )
 _MARK, _SEEN = "home", "home seen"
+_PLACE = "place"  # a file with nothing in it, by which a home knows its folder again
 
 
 def is_empty(home: Path) -> bool:
@@ -96,6 +98,11 @@ def moved_since(node: Node, home: Path) -> int | None:
 
 def stay(node: Node, home: Path) -> None:
     """Remember which folder this is: what peers know of our logs has been asked, or there is nothing to ask."""
+    try:
+        (home / _PLACE).unlink(missing_ok=True)
+        (home / _PLACE).touch()
+    except OSError as e:
+        raise told(e, home) from e
     with node.private_writing() as db:
         put(db, _MARK, _mark(home))
 
@@ -107,9 +114,15 @@ def doubt(node: Node) -> None:
 
 
 def _mark(home: Path) -> str:
-    """What a copy of the folder cannot keep: where its logs lie on the disk."""
-    status = (home / "logs").stat()
-    return f"{status.st_dev}:{status.st_ino}"
+    """What a copy of the folder cannot keep: where on the disk a file of it lies, and since when, which no copy can choose.
+
+    Where alone would not do: whoever restores a folder in its own place may be given the very place again.
+    """
+    try:
+        status = (home / _PLACE).stat()
+    except FileNotFoundError:
+        return "nowhere"
+    return f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
 
 
 def _open(home: Path, clock: Callable[[], int]) -> Node:

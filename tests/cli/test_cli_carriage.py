@@ -204,11 +204,11 @@ def test_a_bundle_without_blobs(founded: Path, receiver: Path, tmp_path: Path) -
 
 def test_a_bundle_in_volumes_needs_all_of_them(demo: Path, receiver: Path, tmp_path: Path) -> None:
     for number in range(3):
-        (tmp_path / "blob").write_bytes(bytes([number]) * 1_400_000)
+        (tmp_path / "blob").write_bytes(bytes([number]) * 2_400_000)
         run("blob", "put", tmp_path / "blob", home=demo)
-    volumes = carried(demo, receiver, tmp_path / "b.zip", "--volume", "2")
+    volumes = carried(demo, receiver, tmp_path / "b.zip", "--volume", "3")
     assert len(volumes) >= 3
-    assert all(Path(volume).stat().st_size <= 2_000_000 for volume in volumes)
+    assert all(Path(volume).stat().st_size <= 3_000_000 for volume in volumes)
     lacking = run("bundle", "import", *volumes[1:], home=receiver)
     assert (lacking.status, lacking.out) == (1, "")
     assert "number 1 is missing" in lacking.err
