@@ -15,7 +15,7 @@ from concord.edges.hub.failures import GatedError, GatedSignInError, NoRepoError
 from concord.edges.hub.outline import Outlines
 from concord.edges.hub.readings import Readings
 from concord.edges.hub.tickets import Turns
-from concord.errors import MalformedError, MissingError, RefusedError, StorageError
+from concord.errors import MalformedError, MissingError, RefusedError, SignInError, StorageError
 from concord.ledger.identity import label
 from concord.ledger.pillar import Role
 from concord.measuring import Measures
@@ -143,6 +143,16 @@ class Ask:
         if asker is None:
             raise GatedSignInError("this repo is given to those who ask for it: sign in first")
         raise GatedError(f"this repo is given to those who ask for it: POST {self.base}{self.address(repo)}/ask-access")
+
+    def served_to_git(self) -> Repo:
+        """The repo that the path names. SignInError if there is none and nobody said who asks: only then git and git-lfs say it."""
+        asker = self.asker()
+        try:
+            return self.served(asker)
+        except NoRepoError as e:
+            if asker is None:
+                raise SignInError("there is no such repo for those who are not signed in") from e
+            raise
 
     def own(self) -> tuple[Speaker, Repo]:
         """Who asks and the repo, of which that must be a publisher. RefusedError if not."""

@@ -7,10 +7,8 @@ from starlette.types import Scope
 
 from concord.edges.hub import packs
 from concord.edges.hub.asking import Ask
-from concord.edges.hub.failures import AbsentError, NoRepoError, one_line
+from concord.edges.hub.failures import AbsentError, one_line
 from concord.edges.ranges import Flow
-from concord.errors import SignInError
-from concord.pillars.commons import Repo
 from concord.pillars.commons.git import Oid, refs
 from concord.pillars.commons.records import KINDS
 from concord.pillars.commons.repo import MAIN
@@ -33,7 +31,7 @@ def info(ask: Ask) -> Response:
         return push(ask)
     if service != packs.SERVICE:
         raise AbsentError("this needs git 1.6.6 or newer, which says what it wants")
-    repo = _served(ask)
+    repo = ask.served_to_git()
     branch = MAIN if MAIN in repo.branches else next(iter(repo.branches), MAIN)
     told = packs.advertised(refs(repo, ask.hub.clones.objects(repo).names), f"refs/heads/{branch}")
     return Response(told, headers=FRESH, media_type=f"application/x-{packs.SERVICE}-advertisement")
@@ -41,7 +39,7 @@ def info(ask: Ask) -> Response:
 
 def upload_pack(ask: Ask) -> Response:
     """The pack that a client lacks, or what is common so far. HeldError or ErasedError if a file in it may not be given."""
-    repo = _served(ask)
+    repo = ask.served_to_git()
     body = packs.unzipped(ask.body, BODY_MAX) if ask.request.headers.get("content-encoding") == "gzip" else ask.body
     objects, shelf = ask.hub.clones.objects(repo), ask.hub.shelf
 
@@ -73,17 +71,6 @@ def push(ask: Ask) -> Response:
     )
     headers = {"X-Error-Code": AbsentError.code, "X-Error-Message": one_line(words[0])}
     return PlainTextResponse(_lines(words), 501, headers)
-
-
-def _served(ask: Ask) -> Repo:
-    """The repo. SignInError if there is none and nobody said who asks: only then git says it."""
-    asker = ask.asker()
-    try:
-        return ask.served(asker)
-    except NoRepoError as e:
-        if asker is None:
-            raise SignInError("there is no such repo for those who are not signed in") from e
-        raise
 
 
 def _lines(words: Iterable[str]) -> str:

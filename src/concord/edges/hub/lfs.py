@@ -18,10 +18,9 @@ from starlette.responses import Response
 
 from concord.edges.hub import tickets
 from concord.edges.hub.asking import Ask, answer
-from concord.edges.hub.failures import NoRepoError
 from concord.edges.hub.tickets import Ticket, What
 from concord.edges.ranges import ranged
-from concord.errors import ForgedError, MalformedError, MissingError, SignInError, StorageError
+from concord.errors import ForgedError, MalformedError, MissingError, StorageError
 from concord.ledger.record import Digest
 from concord.pillars.commons import File, Repo
 from concord.shelf import Where
@@ -92,7 +91,7 @@ def batch(ask: Ask) -> Response:
     if len(wanted.objects) > OBJECTS_MAX or wanted.hash_algo != "sha256":
         raise MalformedError(f"at most {OBJECTS_MAX} large files at a time, known by sha256")
     if wanted.operation == "download":
-        repo = _served(ask)
+        repo = ask.served_to_git()
         told = [_download(ask, repo, each) for each in wanted.objects]
         return _answer({"transfer": "basic", "objects": told, "hash_algo": "sha256"})
     repo = ask.repo(ask.publisher())
@@ -195,17 +194,6 @@ def part_size(size: int) -> int:
     (16777216, True)
     """
     return max(PART_MIN, -(-size // PARTS >> 20) + 1 << 20) if size > PART_MIN * PARTS else PART_MIN
-
-
-def _served(ask: Ask) -> Repo:
-    """The repo from which files are asked for. SignInError if there is none and nobody said who asks: only then git-lfs says it."""
-    asker = ask.asker()
-    try:
-        return ask.served(asker)
-    except NoRepoError as e:
-        if asker is None:
-            raise SignInError("there is no such repo for those who are not signed in") from e
-        raise
 
 
 def _upload(ask: Ask, repo: Repo, each: Object, *, multipart: bool, here: bool) -> dict[str, Any]:
